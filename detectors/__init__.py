@@ -1,0 +1,42 @@
+"""Read training logs and say what is in their curves: light, without JAX.
+
+>>> from detectors import diagnose, read
+>>> print(diagnose(read("log.csv")[0]).reading.text)  # doctest: +SKIP
+"""
+
+from detectors.catalogue import CATALOGUE, built_in, detect_many
+from detectors.diagnosis import Diagnosis, Reading, diagnose
+from detectors.readers import Unreadable, read
+from detectors.vocabulary import (
+    BadRun,
+    Detector,
+    Event,
+    Finding,
+    Phenomenon,
+    Run,
+    Verdict,
+    absent,
+    found,
+    undetermined,
+)
+
+__all__ = [
+    "CATALOGUE",
+    "BadRun",
+    "Detector",
+    "Diagnosis",
+    "Event",
+    "Finding",
+    "Phenomenon",
+    "Reading",
+    "Run",
+    "Unreadable",
+    "Verdict",
+    "absent",
+    "built_in",
+    "detect_many",
+    "diagnose",
+    "found",
+    "read",
+    "undetermined",
+]

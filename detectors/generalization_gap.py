@@ -1,0 +1,122 @@
+"""From some epoch on, validation loss stays above training loss by more than a tenth.
+
+The strict sense of "the model fits its training set better than new data". The onset is the smallest epoch from which
+val_loss − train_loss stays above 10 % of the lowest validation loss; the effect is the final gap.
+
+Method: a logged training loss is a mean over the epoch while the weights move, so it belongs half an epoch earlier:
+epoch x of the validation loss is compared with the mean of the training losses of epochs x and x + 1. Where
+`train_loss_eval` (evaluation mode, un-augmented) is logged, it is used as it is; `kind` says which. The onset is the
+last crossing of the smoothed gap; the interval holds every epoch at which the smoothed gap is within its noise of the
+threshold, and every epoch before where the logged training loss first lay above the validation loss, since then
+something lifts it. p is that of the gap's mean after the onset against the threshold.
+
+Blind spots: augmentation and dropout lift the logged training loss, which hides the gap or makes it late; a small
+validation set shifts the whole curve by its own sampling error, which no single run can show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.stats import t as student
+
+from detectors.climb import SHORTEST
+from detectors.noise import despike, moving_average, noise_of
+from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
+
+__all__ = ["GeneralizationGap"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralizationGap:
+    """Find the epoch from which validation loss stays above training loss.
+
+    `alpha`: chance of a finding in a run whose gap ends below the threshold. `share`: the threshold, of the lowest
+    validation loss. `window`: values averaged to smooth the gap. `min_detectable_effect` is the final gap, as a share
+    of the lowest validation loss, that would have been told from the threshold.
+    """
+
+    alpha: float = 0.05
+    level: float = 0.9
+    share: float = 0.10
+    window: int = 5
+    phenomenon: ClassVar[str] = Phenomenon.GENERALIZATION_GAP
+    needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
+
+    def detect(self, run: Run) -> Verdict:
+        """The last time the gap rises above a tenth of the lowest validation loss."""
+        measured = "train_loss_eval" in run
+        train_key = "train_loss_eval" if measured else "train_loss"
+        if missing := run.missing((train_key, "val_loss")):
+            return undetermined(self.phenomenon, f"{' and '.join(missing)} not logged")
+        epochs, val, train = run.observed("val_loss", train_key)
+        if len(val) < SHORTEST:
+            return undetermined(self.phenomenon, f"{len(val)} evaluations; {SHORTEST} are needed")
+        if not measured:
+            train = np.append((train[:-1] + train[1:]) / 2, train[-1])
+        lowest = abs(float(moving_average(despike(val), self.window).min()))
+        excess = despike(val - train) - self.share * lowest
+        noise = noise_of(excess)
+        smooth = _smoothed(excess, self.window)
+        below = np.flatnonzero(~(smooth > 0))
+        onset = int(below[-1]) + 1 if below.size else 0
+        z = float(student.ppf(1 - self.alpha, max(noise.independent(len(val)) - 1, 3.0)))
+        least = self.share + z * noise.se_of_mean(self.window) / max(lowest, 1e-300)
+        after = excess[onset:]
+        if len(after) < self.window:
+            return absent(self.phenomenon, f"the gap ends below {self.share:.0%} of the lowest validation loss", least)
+        se = noise.se_of_mean(len(after))
+        freedom = max(noise.independent(len(after)) - 1, 3.0)
+        # the largest of the running means is what selects this stretch: one test for each doubling of its length
+        p = min(1.0, float(student.sf(after.mean() / se, freedom)) * (1 + np.log2(len(val) / self.window)))
+        if p > self.alpha:
+            return absent(
+                self.phenomenon,
+                f"the gap ends within its noise of {self.share:.0%} of the lowest validation loss",
+                least,
+            )
+        near = np.abs(smooth) <= z * noise.se_of_mean(self.window)
+        lo = hi = onset
+        while lo > 0 and near[lo - 1]:
+            lo -= 1
+        while hi + 1 < len(near) and near[hi + 1]:
+            hi += 1
+        first_gap = float(smooth[: onset + 1].min()) + self.share * lowest
+        lifted = not measured and first_gap < -z * noise.se_of_mean(self.window)
+        if lifted:  # training was made harder than evaluation, and nobody knows for how long by how much
+            lo = 0
+        final = float((val - train)[-self.window :].mean())
+        finding = Finding(
+            phenomenon=self.phenomenon,
+            onset=epochs[onset],
+            onset_interval=(epochs[lo], epochs[hi]),
+            level=self.level,
+            known_at=epochs[min(onset + self.window - 1, len(epochs) - 1)],
+            kind="evaluation_mode" if measured else "logged_half_an_epoch_earlier",
+            p_value=p,
+            effect={"final_gap": final, "relative": final / lowest if lowest > 0 else float("nan")},
+            evidence={
+                "train_series": train_key,
+                "val_loss_lowest": lowest,
+                "final_val_loss": float(val[-self.window :].mean()),
+                "final_train_loss": float(train[-self.window :].mean()),
+            },
+            explanation=(
+                f"{'at the latest ' if lifted else ''}from epoch {epochs[onset]:.10g} on val_loss stays more than "
+                f"{self.share:.0%} of its lowest value above {train_key}; the gap ends at {final:.4g}. "
+                "A gap by itself is normal: it says that training loss has stopped measuring how good the model is."
+            ),
+            advice=(
+                "Judge by validation from there on."
+                if measured
+                else "Judge by validation from there on. To date the gap, log the training loss in evaluation mode too."
+            ),
+        )
+        return found(self.phenomenon, [finding], least)
+
+
+def _smoothed(values: np.ndarray, window: int) -> np.ndarray:
+    """Centred running means, the ends padded with the nearest one; shape (n,)."""
+    return np.pad(moving_average(values, window), (window // 2, window - 1 - window // 2), mode="edge")

@@ -1,0 +1,100 @@
+"""The learning rate falls to at most two thirds in one epoch.
+
+The onset is the first epoch at the new rate (a milestone of m means m epochs at the old rate: the drop is at m + 1);
+the effect is the factor, where the rate is logged, and the change of the losses.
+
+Method: where `learning_rate` is logged, the definition is applied to it (kind `logged`). Where it is not, a drop is
+inferred from a sudden fall of a loss that its noise and the trend before it do not explain (kind `inferred`,
+`detectors.segments`).
+
+Blind spots: an inferred drop is a sudden fall; anything else that makes one (augmentation switched off, weights
+averaged, data changed) looks the same. A drop that moves no curve cannot be inferred.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from detectors.segments import AFTER, AROUND_VALUES, cut
+from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
+
+__all__ = ["LrDrop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LrDrop:
+    """Find the drops of the learning rate, from its log or from what they do to the losses.
+
+    `alpha`: false alarms accepted per run where the rate is not logged.
+    """
+
+    alpha: float = 0.05
+    level: float = 0.9
+    phenomenon: ClassVar[str] = Phenomenon.LR_DROP
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def detect(self, run: Run) -> Verdict:
+        """Drops of the rate; the finding's kind says how it is known."""
+        logged = "learning_rate" in run
+        losses = [k for k in ("train_loss", "val_loss") if k in run]
+        if not logged and not losses:
+            return undetermined(self.phenomenon, "neither learning_rate nor a loss is logged")
+        if not logged and max(len(run.observed(k)[0]) for k in losses) < AROUND_VALUES + AFTER:
+            return undetermined(
+                self.phenomenon, f"learning_rate not logged; inferring needs {AROUND_VALUES + AFTER} evaluations"
+            )
+        result = cut(run, self.alpha)
+        if not result.drops:
+            return absent(
+                self.phenomenon, "no drop in the logged rate" if logged else "no sudden fall; learning_rate not logged"
+            )
+        if logged:
+            return found(self.phenomenon, [self._logged(run, d) for d in result.drops])
+        findings = []
+        for fall in result.falls:
+            onset = float(run.epochs[fall.position])
+            findings.append(
+                Finding(
+                    phenomenon=self.phenomenon,
+                    onset=onset,
+                    onset_interval=(
+                        float(run.epochs[max(fall.position - 1, 0)]),
+                        float(run.epochs[min(fall.position + 1, len(run) - 1)]),
+                    ),
+                    level=self.level,
+                    known_at=float(run.epochs[min(fall.position + AFTER - 1, len(run) - 1)]),
+                    kind="inferred",
+                    p_value=min(1.0, fall.p_value * len(run) * len(losses)),
+                    effect={"fall": fall.height},
+                    evidence={"series": fall.series, "noise_widths": fall.widths},
+                    explanation=(
+                        f"{fall.series} falls by {fall.height:.4g} at epoch {onset:.10g} within one epoch, "
+                        f"{fall.widths:.0f} noise widths below the trend before it, and stays there: most likely a "
+                        "drop of the learning rate, which is not logged."
+                    ),
+                    advice="Log the learning rate; then this need not be guessed.",
+                )
+            )
+        return found(self.phenomenon, findings)
+
+    def _logged(self, run: Run, d: int) -> Finding:
+        rates = run["learning_rate"]
+        known = np.flatnonzero(np.isfinite(rates[:d]) & (rates[:d] > 0))
+        before, after = float(rates[known[-1]]), float(rates[d])
+        onset = float(run.epochs[d])
+        return Finding(
+            phenomenon=self.phenomenon,
+            onset=onset,
+            # where the rate of a row is missing, the drop may have come with that row
+            onset_interval=(float(run.epochs[known[-1] + 1]), onset),
+            level=self.level,
+            known_at=onset,
+            kind="logged",
+            effect={"factor": after / before},
+            evidence={"learning_rate_before": before, "learning_rate_after": after},
+            explanation=f"the learning rate drops from {before:.10g} to {after:.10g} at epoch {onset:.10g} (logged).",
+            advice="",
+        )

@@ -1,0 +1,210 @@
+"""A drop of the learning rate makes validation better than it would have been without it.
+
+The onset is the first epoch at the new rate, the end the bottom of the next rise of the validation loss, else the next
+drop or the end of the run. Truth is the twin without the drop; a log has no twin, so the effect is what the curve shows
+against the line on which it was going.
+
+Method: a straight line with the level of the last 15 evaluations before the drop and the slope of the last 30,
+continued past it, level from the drop on if it rises; the mean of the 4 and of the 12 evaluations after it below that
+line, against the noise of both sides and of the line. One-sided, with one test counted per drop and horizon. A level
+line where the loss was rising, and a straight one where it was falling ever more slowly, both understate the effect.
+Why: SGD noise keeps the loss above the bottom of its valley in proportion to the rate; a lower rate removes that part
+at once, and leaves what is memorised (Zhang et al., 2019, arXiv:1907.04164, for the quadratic model).
+
+Blind spots: relief slower than a dozen evaluations; a run that the drop harms; drops that are not logged and not
+visible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+from scipy.stats import t as student
+
+from detectors.noise import FEWEST, Noise, autocorrelation, despike, moving_average, width
+from detectors.rising import rising
+from detectors.segments import AFTER, AROUND_VALUES, cut, segments
+from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
+
+__all__ = ["LrDropRelief"]
+
+LINE = 30  # evaluations before the drop that give the slope of the line, and ...
+LEVEL = 15  # ... that give its level
+HORIZONS = (4, 12)  # evaluations after the drop that are held against it
+SMOOTH = 5  # values averaged for a best level
+
+
+@dataclass(frozen=True, kw_only=True)
+class LrDropRelief:
+    """Find the drops that improved validation, how long it lasted, and whether it beat the best epoch before.
+
+    `alpha`: false alarms accepted per run. `smallest`: improvements below this share of the loss are not reported.
+    `min_detectable_effect` is a share of the validation loss before the drop, for the drop that shows most.
+    """
+
+    alpha: float = 0.05
+    level: float = 0.9
+    smallest: float = 0.005
+    phenomenon: ClassVar[str] = Phenomenon.LR_DROP_RELIEF
+    needs: ClassVar[tuple[str, ...]] = ("val_loss",)
+
+    def detect(self, run: Run) -> Verdict:
+        """Drops after which validation loss is below the line that it was on."""
+        if missing := run.missing(self.needs):
+            return undetermined(self.phenomenon, f"{' and '.join(missing)} not logged")
+        epochs, val = run.observed("val_loss")
+        where = cut(run)
+        drops = sorted({d for d in where.among(run, epochs) if 0 < d < len(val)})
+        if not drops and not where.logged and len(val) < AROUND_VALUES + AFTER:
+            return undetermined(self.phenomenon, "learning_rate not logged, and too few evaluations to infer its drops")
+        if not drops:
+            how = "logged rate" if where.logged else "curves (learning_rate not logged)"
+            return absent(self.phenomenon, f"no drop in the {how}")
+        smooth = despike(val)
+        pieces = segments(len(val), drops)
+        tests = len(drops) * len(HORIZONS)
+        relapses = rising(val, drops, self.alpha, self.level).stretches
+        findings, unclear, least = [], [], []
+        for (before, d), (_, end) in pairwise(pieces):
+            if d - before < FEWEST or end - d < HORIZONS[0]:
+                unclear.append(f"too few evaluations around epoch {epochs[d]:.10g}")
+                continue
+            noise = _noise(val, before, d, end)
+            p, improvement, needed = _against_line(smooth, before, d, end, noise, self.alpha / tests)
+            base = abs(float(smooth[max(before, d - SMOOTH) : d].mean()))
+            least.append(needed / max(base, 1e-300))
+            if min(1.0, p * tests) <= self.alpha and improvement > self.smallest * base:
+                relapse = next((s for s in relapses if d <= s.bottom < end), None)
+                finish = relapse.bottom if relapse else end - 1
+                top = relapse.top if relapse else None
+                findings.append(
+                    self._finding(epochs, smooth, d, finish, top, min(1.0, p * tests), improvement, noise, where.logged)
+                )
+        smallest = min(least) if least else None
+        if findings:
+            return found(self.phenomenon, findings, smallest)
+        if not least:
+            return undetermined(self.phenomenon, "; ".join(unclear))
+        return absent(self.phenomenon, "no drop takes val_loss below the line that it was on", smallest)
+
+    def _finding(
+        self,
+        epochs: np.ndarray,
+        val: np.ndarray,
+        d: int,
+        finish: int,
+        top: int | None,
+        p: float,
+        improvement: float,
+        noise: _Sides,
+        logged: bool,
+    ) -> Finding:
+        def best(values: np.ndarray) -> float:
+            return float(moving_average(values, min(SMOOTH, len(values))).min())
+
+        before, after = best(val[:d]), best(val[d : finish + SMOOTH])
+        margin = 2 * float(np.hypot(noise.before.se_of_mean(SMOOTH), noise.after.se_of_mean(SMOOTH)))
+        new_best = after < before
+        clear = abs(before - after) > margin
+        level_before = float(val[max(d - SMOOTH, 0) : d].mean())
+        level_end = float(val[max(finish - SMOOTH // 2, d) : finish + SMOOTH // 2 + 1].mean())
+        last = finish == len(val) - 1
+        compared = (
+            f"That {'beats' if new_best else 'does not beat'} the best before the drop ({before:.4g})"
+            f"{'' if clear else ', within the noise'}."
+        )
+        relapse = "" if top is None else f" From epoch {epochs[finish]:.10g} it rises again, to {val[top]:.4g}."
+        onset = float(epochs[d])
+        return Finding(
+            phenomenon=self.phenomenon,
+            onset=onset,
+            end=None if last else float(epochs[finish]),
+            onset_interval=(onset, onset)
+            if logged
+            else (float(epochs[max(d - 1, 0)]), float(epochs[min(d + 1, len(epochs) - 1)])),
+            level=self.level,
+            known_at=float(epochs[min(d + HORIZONS[0] - 1, len(epochs) - 1)]),
+            kind="new_best" if new_best else "relief",
+            p_value=p,
+            effect={
+                "improvement": improvement,
+                "relative": improvement / max(abs(level_before), 1e-300),
+                "visible": level_before - level_end,
+            },
+            evidence={
+                "val_loss_before": level_before,
+                "val_loss_at_end": level_end,
+                "best_before": before,
+                "best_after": after,
+                "beats_best_before": ("yes" if new_best else "no") + ("" if clear else ", within the noise"),
+                "noise_before": noise.before.sigma,
+                "noise_after": noise.after.sigma,
+            },
+            explanation=(
+                f"the drop at epoch {onset:.10g} takes val_loss from {level_before:.4g} to {after:.4g}. "
+                f"{compared}{relapse} A lower rate removes the part of the loss that comes from the jitter of SGD, "
+                "which a model has whether it overfits or not; what it has memorised stays."
+            ),
+            advice=(
+                f"The drop paid until epoch {epochs[finish]:.10g}: stop there, or drop again."
+                if new_best and top is not None
+                else ""
+                if new_best
+                else f"The best checkpoint lies before epoch {onset:.10g}: drop the rate earlier, or average weights."
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """The noise before and after a drop, and how many independent values it was told from."""
+
+    before: Noise
+    after: Noise
+    freedom: float
+
+
+def _noise(val: np.ndarray, before: int, d: int, end: int) -> _Sides:
+    settled = max(before + (d - before) // 4, d - 2 * LINE)  # past the fast changes at the start of a piece
+    left, right = despike(val[settled:d]), despike(val[d : min(end, d + LINE)])
+    if len(left) < FEWEST:
+        left = despike(val[before:d])
+    if len(right) < FEWEST:
+        right = left
+    rho, upper = autocorrelation(left, margin=1.5)
+    sides = [Noise(float(width(side, upper)), float(rho), float(upper)) for side in (left, right)]
+    freedom = sum(noise.independent(len(side)) for noise, side in zip(sides, (left, right), strict=True)) - 3
+    return _Sides(sides[0], sides[1], max(freedom, 3.0))
+
+
+def _against_line(
+    val: np.ndarray, before: int, d: int, end: int, noise: _Sides, alpha: float
+) -> tuple[float, float, float]:
+    """(smallest p over the horizons, improvement there, the least improvement that alpha would have allowed)."""
+    w = min(LEVEL, d - before)
+    long = max(w, min(LINE, 3 * (d - before) // 4))
+    x = np.arange(long) - (long - 1) / 2
+    slope = float(x @ val[d - long : d] / (x @ x))
+    at_end = float(val[d - w : d].mean()) + slope * w / 2
+    per_value = noise.before.se_of_mean(long) * np.sqrt(
+        long
+    )  # the slope's error grows with the noise's memory as a mean's
+    out = []
+    for horizon in HORIZONS:
+        h = min(horizon, end - d)
+        ahead = h / 2  # from the drop to the middle of the evaluations after it
+        improvement = at_end + min(slope, 0.0) * ahead - float(val[d : d + h].mean())
+        lever = w / 2 + (ahead if slope < 0 else 0.0)
+        se = float(
+            np.sqrt(
+                noise.before.se_of_mean(w) ** 2 + noise.after.se_of_mean(h) ** 2 + (per_value * lever) ** 2 / (x @ x)
+            )
+        )
+        needed = float(student.isf(alpha, noise.freedom)) * se
+        z = improvement / se if se > 0 else 0.0
+        out.append((float(student.sf(z, noise.freedom)), improvement, needed))
+    p, improvement, _ = min(out)
+    return p, improvement, min(o[2] for o in out)

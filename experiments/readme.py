@@ -1,0 +1,104 @@
+"""Fill the tables of README.md from the files in `experiments/results/`; `--check` only says whether they are current.
+
+A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is a key of TABLES.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "experiments" / "results"
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """The rows of a result file."""
+    with (RESULTS / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+def table(head: list[str], body: list[list[str]]) -> str:
+    """A Markdown table."""
+    body = [["" if cell == "nan" else cell for cell in line] for line in body]
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def detectors() -> str:
+    """Recall, precision, F1, distance, coverage and false alarms on the seed recipe and on healthy runs."""
+    head = ["detector", "events", "recall", "precision", "F1", "median distance to the band, epochs",
+            "onset interval covers", "false alarms on null runs of 64 healthy"]  # fmt: skip
+    body = [
+        [f"`{r['phenomenon']}`", r["events"], r["recall"], r["precision"], r["f1"], r["median_distance"],
+         r["interval_covers"], f"{r['false_alarms']} of {r['healthy_null_runs']}"]
+        for r in rows("seed_figure_detectors.csv")
+    ]  # fmt: skip
+    return table(head, body)
+
+
+def boxes() -> str:
+    """How many seeds show each box of the question."""
+    names = {
+        "red": "a rise of validation loss before a drop",
+        "green": "relief at that drop, against the twin without it",
+        "blue": "afterwards a rise over which accuracy does not fall",
+        "train_above_val": "training loss above validation loss for three epochs or more",
+        "all_four": "all four",
+    }
+    body = [
+        [names[r["box"]], f"{r['shown']} of {r['seeds']}", r["share"], f"{r['low']} to {r['high']}"]
+        for r in rows("seed_figure_boxes.csv")
+    ]
+    return table(["the truth shows", "seeds", "share", "95 % interval"], body)
+
+
+def real() -> str:
+    """Agreement with labels made by eye on real logs."""
+    body = [
+        [f"`{r['phenomenon']}`", f"{r['found']} of {r['labelled_yes']}", f"{r['false_alarms']} of {r['labelled_no']}",
+         r["f1"], f"{r['onset_within_5']} of {r['onset_judged']}" if int(r["onset_judged"]) else ""]
+        for r in rows("real_logs.csv")
+    ]  # fmt: skip
+    return table(["on 91 real logs", "found", "false alarms", "F1", "onset within 5 epochs"], body)
+
+
+def alarms() -> str:
+    """False alarms of each detector on its worst null family."""
+    body = [
+        [f"`{r['phenomenon']}`", r["alpha"], r["worst_family"], f"{r['alarms']} of {r['runs']}", r["upper_bound"]]
+        for r in rows("false_alarms.csv")
+    ]
+    return table(["detector", "alpha", "worst null family found", "alarms", "95 % upper bound"], body)
+
+
+TABLES: dict[str, Callable[[], str]] = {"detectors": detectors, "boxes": boxes, "real": real, "alarms": alarms}
+
+
+def filled(text: str) -> str:
+    """`text` with every table made anew."""
+
+    def make(match: re.Match[str]) -> str:
+        return f"<!-- {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", make, text, flags=re.DOTALL)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    if args.check:
+        return int(filled(text) != text)
+    readme.write_text(filled(text))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+r"""Curves composed in closed form from injected events: exact truth, hundreds of thousands of runs a minute.
+
+With x in epochs, e(x) the learning rate of epoch x over its peak, and u(x; s, w, p) = clip((x − s) / w, 0, 1)^p:
+
+    floor      F(x) = F(x−1) + (1 − exp(−1/relax)) (noise_floor e(x) − F(x−1)),  F(0) = noise_floor
+    decay      B(x) = bayes + (initial − bayes) exp(−x / decay)
+    memory     M(x) = overfit u(x; overfit_at, overfit_span, overfit_shape)
+    drift      C(x) = drift u(x; drift_at, drift_span, 1)
+    risk       R = B + F + M + C                          Rcal = R − C
+    accuracy   A = top − slope (B + F + M − bayes) + gain u(x; drift_at, drift_span, 1), clipped to 0.001 .. 0.999
+    training   L(x) = train_bayes + (initial − train_bayes) exp(−x / train_decay) + F(x)
+    logged     T(x) = (L(x−1) + L(x)) / 2 + mode          (the mean over the epoch by the trapezoid rule)
+    twin       R with the rates of the schedule without that drop
+
+The noise floor is that of the noisy quadratic model (proportional to the rate; Zhang et al., 2019, arXiv:1907.04164)
+with one relaxation time; the other terms are phenomenological. What is injected is a cause: the events follow from the
+expectation by `sim.truth`, so an overfitting rise that the decay swallows is no event. What is observed:
+
+    val_loss = R (1 + noise z1)      val_accuracy = A + accuracy_noise z2      train_loss = T (1 + train_noise z3)
+
+with z1, z2 stationary AR(1) of unit variance and coefficient rho, z3 white.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from detectors.vocabulary import Run
+from sim.labelled import LabelledRun, labelled
+from sim.randomness import Purpose, stream
+from sim.recipe import BadRecipe
+from sim.schedules import BadSchedule, Schedule
+from sim.truth import Expected
+
+__all__ = ["DROPS", "Composed", "compose", "compose_one", "observe"]
+
+DROPS = 3  # a composed run has at most this many
+BLOCK = 64  # runs in a compiled block
+_CURVES = ("risk", "population_accuracy", "train_loss_eval", "train_loss", "risk_calibrated")
+_SERIES = ("train_loss", "val_loss", "val_accuracy")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Composed:
+    """A composed run: scalars only. The defaults make a healthy one; 0 switches an event off.
+
+    Losses in nats, times in epochs. `drop_1` .. `drop_3` are milestones (epochs at the old rate), 0 for none.
+    """
+
+    epochs: int = 200
+    initial: float = 2.3
+    bayes: float = 0.5
+    decay: float = 8.0
+    train_bayes: float = 0.47
+    train_decay: float = 9.0
+    drop_1: int = 0
+    drop_2: int = 0
+    drop_3: int = 0
+    factor: float = 0.2
+    noise_floor: float = 0.0
+    relax: float = 1.0
+    overfit: float = 0.0
+    overfit_at: int = 0
+    overfit_span: int = 50
+    overfit_shape: float = 1.0
+    drift: float = 0.0
+    drift_at: int = 0
+    drift_span: int = 50
+    gain: float = 0.0
+    top: float = 0.95
+    slope: float = 0.3
+    mode: float = 0.0
+    noise: float = 0.01
+    rho: float = 0.0
+    accuracy_noise: float = 0.003
+    train_noise: float = 0.005
+    learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        def allow(name: str, ok: bool, allowed: str) -> None:
+            if not ok:
+                raise BadRecipe(f"{name}={getattr(self, name)!r}: allowed is {allowed}")
+
+        for f in fields(self):
+            allow(f.name, math.isfinite(getattr(self, f.name)), "a finite number")
+        allow("epochs", self.epochs >= 2, "2 or more")
+        for name in ("decay", "train_decay", "relax", "overfit_span", "drift_span", "overfit_shape", "learning_rate"):
+            allow(name, getattr(self, name) > 0, "above 0")
+        for name in (
+            "noise_floor",
+            "overfit",
+            "drift",
+            "noise",
+            "accuracy_noise",
+            "train_noise",
+            "overfit_at",
+            "drift_at",
+        ):
+            allow(name, getattr(self, name) >= 0, "0 or more")
+        allow("rho", 0 <= self.rho < 1, "a coefficient in [0, 1)")
+        allow("initial", self.initial >= max(self.bayes, self.train_bayes), "at least bayes and train_bayes")
+        try:
+            self.schedule.rates(self.learning_rate, self.epochs)
+        except BadSchedule as error:
+            raise BadRecipe(f"drop_1..drop_3: {error}") from None
+
+    def __repr__(self) -> str:
+        """What differs from the defaults, as code."""
+        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"Composed({', '.join(changed)})"
+
+    @property
+    def schedule(self) -> Schedule:
+        """The step schedule that the drops make."""
+        milestones = tuple(m for m in (self.drop_1, self.drop_2, self.drop_3) if m)
+        return Schedule(kind="step", milestones=milestones, factor=self.factor)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rendered:
+    """`curves` (runs, curves, epochs), `twins` (runs, DROPS, epochs), `series` (runs, series, epochs)."""
+
+    curves: np.ndarray
+    twins: np.ndarray
+    series: np.ndarray
+
+
+def compose(specs: Sequence[Composed], seeds: Sequence[int]) -> list[LabelledRun]:
+    """One labelled run for each pair of spec and seed; all specs must have equal `epochs`.
+
+    Run i has the same bits in whichever batch it is made: the unit of computation is a block of fixed size.
+    """
+    if len(specs) != len(seeds):
+        raise ValueError(f"{len(specs)} specs and {len(seeds)} seeds: one seed is needed for each spec")
+    rendered = _render(specs, seeds)
+    return [_labelled(spec, seed, rendered, i) for i, (spec, seed) in enumerate(zip(specs, seeds, strict=True))]
+
+
+def compose_one(spec: Composed, seed: int = 0) -> LabelledRun:
+    """The labelled run of one spec."""
+    return compose([spec], [seed])[0]
+
+
+def observe(spec: Composed, seeds: Sequence[int]) -> list[Run]:
+    """The observed runs of one spec under many seeds, without their truth (which is the same for all of them)."""
+    rendered = _render([spec] * len(seeds), seeds)
+    return [_run(spec, seed, rendered, i) for i, seed in enumerate(seeds)]
+
+
+def _labelled(spec: Composed, seed: int, rendered: _Rendered, i: int) -> LabelledRun:
+    rates = spec.schedule.rates(spec.learning_rate, spec.epochs)
+    curves = rendered.curves[i].astype(np.float64)
+    expected = Expected(
+        epochs=np.arange(1.0, spec.epochs + 1),
+        learning_rate=rates,
+        curves={name: curves[[c]] for c, name in enumerate(_CURVES)},
+        without_drop={m: rendered.twins[i, [k]].astype(np.float64) for k, m in enumerate(spec.schedule.milestones)},
+    )
+    cause = {k: float(v) for k, v in asdict(spec).items()}
+    return labelled(_run(spec, seed, rendered, i), expected, spec, cause)
+
+
+def _run(spec: Composed, seed: int, rendered: _Rendered, i: int) -> Run:
+    series = {name: rendered.series[i, s].astype(np.float64) for s, name in enumerate(_SERIES)}
+    series["learning_rate"] = spec.schedule.rates(spec.learning_rate, spec.epochs)
+    return Run(epochs=np.arange(1.0, spec.epochs + 1), series=series, name=f"composed-{seed}", source="composed")
+
+
+def _render(specs: Sequence[Composed], seeds: Sequence[int]) -> _Rendered:
+    if not specs:
+        raise ValueError("no specs: at least one is needed")
+    epochs = specs[0].epochs
+    if any(s.epochs != epochs for s in specs):
+        raise ValueError("specs of one call must have equal `epochs`")
+    numbers = {
+        f.name: np.array([getattr(s, f.name) for s in specs], np.float32)
+        for f in fields(Composed)
+        if f.name != "epochs"
+    }
+    share = np.ones((len(specs), DROPS + 1, epochs), np.float32)  # the rate over its peak; then without each drop
+    for i, s in enumerate(specs):
+        schedules = [s.schedule, *(s.schedule.without_drop(k) for k in range(len(s.schedule.milestones)))]
+        for k, schedule in enumerate(schedules):
+            share[i, k] = schedule.rates(1.0, epochs)
+    seed = np.array(seeds, np.uint32)
+    parts = []
+    for start in range(0, len(specs), BLOCK):
+        index = np.minimum(np.arange(start, start + BLOCK), len(specs) - 1)
+        block = {k: v[index] for k, v in numbers.items()}
+        out = _program(epochs)(block, share[index], seed[index])
+        parts.append([np.asarray(o)[: len(specs) - start] for o in out])
+    return _Rendered(*(np.concatenate(p) for p in zip(*parts, strict=True)))
+
+
+@lru_cache(maxsize=32)
+def _program(epochs: int) -> Any:
+    """The compiled block for one number of epochs."""
+    return jax.jit(jax.vmap(lambda c, share, seed: _compose(c, share, seed, epochs)))
+
+
+def _compose(
+    c: dict[str, jax.Array], share: jax.Array, seed: jax.Array, epochs: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    x = jnp.arange(1.0, epochs + 1)
+    before = x - 1
+
+    def floor(rates: jax.Array) -> jax.Array:
+        def step(f: jax.Array, e: jax.Array) -> tuple[jax.Array, jax.Array]:
+            f = f + (1 - jnp.exp(-1 / c["relax"])) * (c["noise_floor"] * e - f)
+            return f, f
+
+        return jax.lax.scan(step, c["noise_floor"], rates)[1]
+
+    def ramp(start: jax.Array, span: jax.Array, shape: jax.Array | float) -> jax.Array:
+        return jnp.clip((x - start) / span, 0.0, 1.0) ** shape
+
+    base = c["bayes"] + (c["initial"] - c["bayes"]) * jnp.exp(-x / c["decay"])
+    memory = c["overfit"] * ramp(c["overfit_at"], c["overfit_span"], c["overfit_shape"])
+    rising = ramp(c["drift_at"], c["drift_span"], 1.0)
+    drift = c["drift"] * rising
+    floors = jax.vmap(floor)(share)
+    risk = floors + (base + memory + drift)[None]
+    accuracy = c["top"] - c["slope"] * (base - c["bayes"] + floors[0] + memory) + c["gain"] * rising
+
+    def train(x: jax.Array, floor: jax.Array) -> jax.Array:
+        return c["train_bayes"] + (c["initial"] - c["train_bayes"]) * jnp.exp(-x / c["train_decay"]) + floor
+
+    level = train(x, floors[0])
+    earlier = train(before, jnp.concatenate([c["noise_floor"][None], floors[0, :-1]]))
+    logged = (earlier + level) / 2 + c["mode"]
+    accuracy = jnp.clip(accuracy, 0.001, 0.999)
+
+    def ar1(counter: int) -> jax.Array:
+        z = jax.random.normal(stream(seed, Purpose.NOISE, counter), (epochs,))
+
+        def step(previous: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+            now = c["rho"] * previous + jnp.sqrt(1 - c["rho"] ** 2) * z
+            return now, now
+
+        return jnp.concatenate([z[:1], jax.lax.scan(step, z[0], z[1:])[1]])
+
+    white = jax.random.normal(stream(seed, Purpose.NOISE, 2), (epochs,))
+    curves = jnp.stack([risk[0], accuracy, level, logged, risk[0] - drift])
+    series = jnp.stack(
+        [
+            logged * (1 + c["train_noise"] * white),
+            risk[0] * (1 + c["noise"] * ar1(0)),
+            accuracy + c["accuracy_noise"] * ar1(1),
+        ]
+    )
+    return curves, risk[1:], series

@@ -1,0 +1,35 @@
+"""A run together with what truly happened in it: what every tier of models makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from detectors.vocabulary import Event, Run
+from sim.truth import Expected, events
+
+__all__ = ["LabelledRun", "labelled"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelledRun:
+    """The observed curves (`run`), the truth (`events`), the recipe that made it and its expectations and twins.
+
+    Detectors see `run` only. `cause` is what was injected, for composed runs.
+    """
+
+    run: Run
+    events: tuple[Event, ...]
+    recipe: Any
+    expected: Expected
+    cause: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, phenomenon: str, *, grey: bool = False) -> tuple[Event, ...]:
+        """The events of one phenomenon; grey ones (neither a miss nor a false alarm) only if asked for."""
+        return tuple(e for e in self.events if e.phenomenon == phenomenon and (e.material or grey))
+
+
+def labelled(run: Run, expected: Expected, recipe: Any, cause: Mapping[str, float] | None = None) -> LabelledRun:
+    """Label `run` by the one truth module."""
+    return LabelledRun(run=run, events=events(expected), recipe=recipe, expected=expected, cause=cause or {})

@@ -1,0 +1,316 @@
+"""What truly happened in a run: the phenomena, defined on population values and on twins.
+
+Everything is computed from `Expected`: expectations on the epoch axis, either exact or means over sister runs whose
+spread gives the standard error. R is the population risk, A the population accuracy, L the training loss in evaluation
+mode on un-augmented inputs, T the training loss as logged, Rcal the risk after the best temperature; D = R of the twin
+without a drop minus R. The numbers below are the definitions that scores use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from types import MappingProxyType
+
+import numpy as np
+
+from detectors.segments import drop_positions, segments
+from detectors.shapes import Rise, rises
+from detectors.vocabulary import Event, Phenomenon
+
+__all__ = ["Expected", "events", "is_null", "standard_error"]
+
+MATERIAL = 0.02  # a rise counts from this share of its bottom ...
+MATERIAL_SE = 4.0  # ... and this many standard errors
+NEGLIGIBLE = 0.005  # and is nothing below this share ...
+NEGLIGIBLE_SE = 2.0  # ... or this many
+BAND = 0.005  # a bottom is flat up to this share of it, or ...
+BAND_OF_PROMINENCE = 0.10  # ... this share of the rise, whichever is less
+TRAINING_WORSE = 0.01  # more than this and training rose as well
+GAP = 0.10
+RELIEF = 0.005
+RELIEF_SE = 3.0
+ACCURACY = 0.002
+ABOVE = 0.005
+ABOVE_EPOCHS = 3
+SPIKE_EPOCHS = 5
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Expected:
+    """Expectations of one run on its epoch axis.
+
+    `epochs` and `learning_rate` have shape (n,). Each curve of `curves` has shape (sisters, n) with two or more
+    sisters, or (1, n) where it is exact (its standard error is then 0): `risk`, `population_accuracy`, `train_loss`,
+    `train_loss_eval`, `risk_calibrated`. `without_drop` maps the position of a drop to the risk of the twin without it,
+    same shape and same sisters.
+    """
+
+    epochs: np.ndarray
+    learning_rate: np.ndarray
+    curves: Mapping[str, np.ndarray]
+    without_drop: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = self.epochs.shape[0]
+        for key, curve in [*self.curves.items(), *((f"without_drop[{k}]", c) for k, c in self.without_drop.items())]:
+            if curve.ndim != 2 or curve.shape[1] != n:
+                raise ValueError(f"{key} must have shape (sisters, {n}), not {curve.shape}")
+        object.__setattr__(self, "curves", MappingProxyType(dict(self.curves)))
+        object.__setattr__(self, "without_drop", MappingProxyType(dict(self.without_drop)))
+
+    def mean(self, key: str) -> np.ndarray:
+        """The expectation, shape (n,)."""
+        mean: np.ndarray = self.curves[key].astype(np.float64).mean(0)
+        return mean
+
+    def se(self, key: str) -> np.ndarray:
+        """Its standard error over sisters, shape (n,); 0 where exact."""
+        return standard_error(self.curves[key])
+
+
+def standard_error(samples: np.ndarray) -> np.ndarray:
+    """Standard error of the mean over the first axis; 0 with a single, exact row."""
+    if samples.shape[0] < 2:
+        return np.zeros(samples.shape[1:])
+    se: np.ndarray = samples.astype(np.float64).std(0, ddof=1) / np.sqrt(samples.shape[0])
+    return se
+
+
+def is_null(expected: Expected) -> bool:
+    """Whether every rise of R is negligible: under max(0.5 %, 2 s.e.) of its bottom."""
+    return all(_size(expected, r)[1] for r in rises(expected.mean("risk")))
+
+
+def events(expected: Expected) -> tuple[Event, ...]:
+    """Every event of the six phenomena in one run; those with `material=False` are grey and score nothing."""
+    drops = drop_positions(expected.learning_rate)
+    all_rises = [r for r in rises(expected.mean("risk")) if not _size(expected, r)[1]]
+    return (
+        *_overfitting(expected, drops, all_rises),
+        *_gap(expected),
+        *_drops(expected, drops),
+        *_relief(expected, drops, all_rises),
+        *_divergence(expected, drops, all_rises),
+        *_train_above_val(expected),
+    )
+
+
+def _size(expected: Expected, rise: Rise) -> tuple[bool, bool]:
+    """(material, negligible)."""
+    risk = expected.curves["risk"]
+    se = float(standard_error(risk[:, rise.b] - risk[:, rise.a]))
+    bottom = abs(float(risk[:, rise.a].astype(np.float64).mean()))
+    material = rise.prominence >= max(MATERIAL * bottom, MATERIAL_SE * se)
+    negligible = rise.prominence < max(NEGLIGIBLE * bottom, NEGLIGIBLE_SE * se)
+    return material, negligible
+
+
+def _band(expected: Expected, drops: list[int], rise: Rise) -> tuple[float, float]:
+    risk = expected.curves["risk"]
+    mean = expected.mean("risk")
+    near = min(BAND * abs(mean[rise.a]), BAND_OF_PROMINENCE * rise.prominence)
+    se = standard_error(risk - risk[:, [rise.a]])
+    inside = mean <= mean[rise.a] + np.maximum(near, 2 * se)
+    lo, hi = next(s for s in segments(len(mean), drops) if s[0] <= rise.a < s[1])
+    return _connected(expected, inside, rise.a, lo, hi)
+
+
+def _connected(expected: Expected, inside: np.ndarray, at: int, lo: int, hi: int) -> tuple[float, float]:
+    left = right = at
+    while left > lo and inside[left - 1]:
+        left -= 1
+    while right + 1 < hi and inside[right + 1]:
+        right += 1
+    return float(expected.epochs[left]), float(expected.epochs[right])
+
+
+def _is_spike(curve: np.ndarray, rise: Rise) -> bool:
+    back = curve[rise.b : rise.a + SPIKE_EPOCHS + 1]
+    return bool((back <= curve[rise.a] + BAND_OF_PROMINENCE * rise.prominence).any())
+
+
+def _overfitting(expected: Expected, drops: list[int], all_rises: list[Rise]) -> list[Event]:
+    risk, train = expected.mean("risk"), expected.curves["train_loss_eval"]
+    out = []
+    for rise in all_rises:
+        change = train[:, rise.b].astype(np.float64) - train[:, rise.a]
+        allowed = max(TRAINING_WORSE * abs(train[:, rise.a].mean()), 2 * float(standard_error(change[:, None])[0]))
+        if change.mean() > allowed or _is_spike(risk, rise):
+            continue
+        out.append(
+            Event(
+                phenomenon=Phenomenon.OVERFITTING,
+                onset=expected.epochs[rise.a],
+                end=expected.epochs[rise.b],
+                band=_band(expected, drops, rise),
+                effect={"prominence": rise.prominence, "relative": rise.prominence / abs(risk[rise.a])},
+                material=_size(expected, rise)[0],
+            )
+        )
+    return out
+
+
+def _gap(expected: Expected) -> list[Event]:
+    risk, train = expected.curves["risk"], expected.curves["train_loss_eval"]
+    mean_risk = expected.mean("risk")
+    gap = (risk.astype(np.float64) - train).mean(0)
+    se = standard_error(risk - train)
+
+    def first(share: float) -> int | None:
+        below = np.flatnonzero(~(gap > share * mean_risk.min()))
+        x = int(below[-1]) + 1 if below.size else 0
+        return x if x < len(gap) else None
+
+    x = first(GAP)
+    if x is None:
+        return []
+    threshold = GAP * mean_risk.min()
+    near = np.abs(gap - threshold) <= 2 * se
+    onsets = {f"onset_{100 * s:.10g}pct": first(s) for s in (0.0, 0.05, 0.25)}
+    return [
+        Event(
+            phenomenon=Phenomenon.GENERALIZATION_GAP,
+            onset=expected.epochs[x],
+            band=_connected(expected, near, x, 0, len(gap)),
+            effect={
+                "final_gap": gap[-1],
+                "relative": gap[-1] / abs(mean_risk.min()),
+                **{k: float(expected.epochs[v]) for k, v in onsets.items() if v is not None},
+            },
+        )
+    ]
+
+
+def _drops(expected: Expected, drops: list[int]) -> list[Event]:
+    rates = expected.learning_rate
+    return [
+        Event(phenomenon=Phenomenon.LR_DROP, onset=expected.epochs[d], effect={"factor": rates[d] / rates[d - 1]})
+        for d in drops
+    ]
+
+
+def _relief(expected: Expected, drops: list[int], all_rises: list[Rise]) -> list[Event]:
+    risk = expected.mean("risk")
+    out = []
+    for d, following in pairwise([*drops, len(risk)]):
+        if d not in expected.without_drop:
+            continue
+        relapse = [r.a for r in all_rises if d <= r.a < following and _size(expected, r)[0]]
+        end = relapse[0] if relapse else following - 1
+        difference = expected.without_drop[d].astype(np.float64) - expected.curves["risk"]
+        window = difference[:, d : end + 1].mean(1)
+        mean, se = float(window.mean()), float(standard_error(window[:, None])[0])
+        level = abs(float(risk[d : end + 1].mean()))
+        threshold = max(RELIEF * level, RELIEF_SE * se)
+        if abs(mean) < max(0.5 * RELIEF * level, NEGLIGIBLE_SE * se):
+            continue  # a null drop: nothing to find
+        out.append(
+            Event(
+                phenomenon=Phenomenon.LR_DROP_RELIEF,
+                onset=expected.epochs[d],
+                end=expected.epochs[end] if end < len(risk) - 1 else None,
+                kind="harmful" if mean < 0 else ("new_best" if risk[d : end + 1].min() < risk[:d].min() else "relief"),
+                effect={
+                    "mean": mean,
+                    "mean_se": se,
+                    "relative": mean / level,
+                    "largest": float(difference[:, d:following].mean(0).max()),
+                    "visible": float(risk[d - 1] - risk[end]),
+                },
+                material=mean > threshold,
+            )
+        )
+    return out
+
+
+def _divergence(expected: Expected, drops: list[int], all_rises: list[Rise]) -> list[Event]:
+    risk, accuracy = expected.mean("risk"), expected.curves["population_accuracy"]
+    calibrated = expected.curves.get("risk_calibrated")
+    out = []
+    for rise in all_rises:
+        change = accuracy[:, rise.b].astype(np.float64) - accuracy[:, rise.a]
+        delta = max(ACCURACY, 2 * float(standard_error(change[:, None])[0]))
+        if change.mean() < -delta or _is_spike(risk, rise):
+            continue
+        effect = {"rise": rise.prominence, "relative": rise.prominence / abs(risk[rise.a]), "accuracy": change.mean()}
+        if calibrated is not None:
+            worse = (calibrated[:, rise.b].astype(np.float64) - calibrated[:, rise.a]).mean()
+            effect["calibration_share"] = 1 - worse / rise.prominence
+        out.append(
+            Event(
+                phenomenon=Phenomenon.LOSS_ACCURACY_DIVERGENCE,
+                onset=expected.epochs[rise.a],
+                end=expected.epochs[rise.b],
+                band=_band(expected, drops, rise),
+                kind="accuracy_rising" if change.mean() > delta else "accuracy_flat",
+                effect=effect,
+                material=_size(expected, rise)[0],
+            )
+        )
+    return out
+
+
+def _train_above_val(expected: Expected) -> list[Event]:
+    train, risk, train_eval = (expected.curves[k] for k in ("train_loss", "risk", "train_loss_eval"))
+    excess = (train.astype(np.float64) - risk).mean(0)
+    se = standard_error(train - risk)
+    threshold = np.maximum(ABOVE * np.abs(expected.mean("risk")), 2 * se)
+    above = excess > threshold
+    # Only clear stretches make an event, but one is not cut in two by an epoch at which it is merely less sure.
+    unclear = excess > threshold - 2 * se
+    out = []
+    for lo, hi in _stretches(_joined(above, unclear)):
+        if max(b - a for a, b in _stretches(above[lo:hi])) < ABOVE_EPOCHS:
+            continue
+        parts = _parts(train, train_eval, risk, lo, hi)
+        whole = sum(parts.values())
+        cause = max(parts, key=lambda k: parts[k])
+        near = above | (np.abs(excess - threshold) <= 2 * se)
+        band_lo, _ = _connected(expected, near & ~above, lo, 0, hi)
+        out.append(
+            Event(
+                phenomenon=Phenomenon.TRAIN_ABOVE_VAL,
+                onset=expected.epochs[lo],
+                end=expected.epochs[hi - 1] if hi < len(above) else None,
+                band=(band_lo, float(expected.epochs[lo])),
+                kind=cause if parts[cause] > 0.5 * whole else "mixed",
+                effect={"mean": float(excess[lo:hi].mean()), **parts},
+            )
+        )
+    return out
+
+
+def _parts(train: np.ndarray, train_eval: np.ndarray, risk: np.ndarray, lo: int, hi: int) -> dict[str, float]:
+    """T − R over epochs lo..hi-1 in parts: lag + mode + (L − R); no model here adds terms to the training loss.
+
+    The mean of L over an epoch is taken by the trapezoid rule from L at its two ends; in the first epoch, whose start
+    is not measured, the whole excess of T over L counts as lag.
+    """
+    level = train_eval.astype(np.float64).mean(0)
+    before = np.append(np.nan, level[:-1])
+    lag = (before + level) / 2 - level
+    lag[0] = train[:, 0].mean() - level[0]
+    mode = train.astype(np.float64).mean(0) - level - lag
+    difference = level - risk.astype(np.float64).mean(0)
+    return {
+        "lag": float(lag[lo:hi].mean()),
+        "mode": float(mode[lo:hi].mean()),
+        "train_minus_risk": float(difference[lo:hi].mean()),
+    }
+
+
+def _joined(sure: np.ndarray, unsure: np.ndarray) -> np.ndarray:
+    """`sure`, and those gaps between its stretches in which `unsure` holds throughout."""
+    out = sure.copy()
+    for lo, hi in _stretches(~sure):
+        if lo > 0 and hi < len(sure) and unsure[lo:hi].all():
+            out[lo:hi] = True
+    return out
+
+
+def _stretches(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Half-open ranges in which `mask` holds."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
+    return [(int(lo), int(hi)) for lo, hi in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,0 +1,223 @@
+"""Laws for every registered detector: bad input, what must not matter, and what must."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.catalogue import CATALOGUE, built_in, detect_many
+from detectors.diagnosis import diagnose
+from detectors.overfitting import Overfitting
+from detectors.vocabulary import Detector, Finding, Run, Verdict, absent, found
+from sim.composed import Composed, compose_one, observe
+
+EVENTFUL = Composed(
+    drop_1=60,
+    noise_floor=0.3,
+    mode=0.1,
+    overfit=0.15,
+    overfit_at=80,
+    overfit_span=60,
+    drift=0.15,
+    drift_at=80,
+    drift_span=60,
+    gain=0.06,
+    train_bayes=0.3,
+)
+
+detector = pytest.mark.parametrize("detector", [make() for make in CATALOGUE.values()], ids=list(CATALOGUE))
+seeds = st.integers(0, 50)
+
+
+def eventful(seed: int) -> Run:
+    return observe(EVENTFUL, [seed])[0]
+
+
+def claims(verdict: Verdict) -> list[tuple[float, float | None, str]]:
+    return [(f.onset, f.end, f.kind) for f in verdict]
+
+
+@pytest.mark.parametrize("phenomenon", CATALOGUE)
+def test_the_eventful_run_has_something_for_every_detector(phenomenon):
+    assert compose_one(EVENTFUL).of(phenomenon)
+    assert CATALOGUE[phenomenon]().detect(eventful(0)).status == "found"
+
+
+@st.composite
+def awkward_runs(draw: st.DrawFn) -> Run:
+    """Runs that a logger might write on a bad day: short, constant, huge, tiny, negative, with holes and infinities."""
+    n = draw(st.sampled_from([1, 2, 3, 7, 12, 13, 30, 61]))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    series = {}
+    for key in draw(
+        st.sets(st.sampled_from(["train_loss", "val_loss", "val_accuracy", "learning_rate", "train_loss_eval"]))
+    ):
+        values = draw(st.sampled_from([0.0, 1.0, -3.0, 1e-300, 1e12, 1e300])) * np.ones(n)
+        values = values * (1 + draw(st.sampled_from([0.0, 1e-6, 0.1, 3.0])) * rng.standard_normal(n))
+        for bad in draw(st.lists(st.sampled_from([np.nan, np.inf, -np.inf]), max_size=3)):
+            values[rng.integers(n)] = bad
+        series[key] = values
+    return Run(epochs=np.cumsum(rng.integers(1, 4, n)) - 1.0, series=series)
+
+
+@detector
+@settings(max_examples=60)
+@given(run=awkward_runs())
+def test_an_awkward_run_gets_an_answer_on_its_own_axis(detector: Detector, run: Run):
+    with np.errstate(all="ignore"):
+        verdict = detector.detect(run)
+
+    for f in verdict:
+        assert f.onset in run.epochs
+        assert f.end is None or f.end in run.epochs
+        assert run.epochs[0] <= f.onset_interval[0] <= f.onset_interval[1] <= run.epochs[-1]
+        assert f.onset <= f.known_at <= run.epochs[-1] or f.known_at in run.epochs
+
+
+@detector
+@given(seed=seeds, power=st.integers(-8, 8))
+def test_the_unit_of_the_loss_does_not_matter(detector: Detector, seed: int, power: int):
+    run = eventful(seed)
+    losses = {k: run[k] * 2.0**power for k in ("train_loss", "val_loss")}
+
+    assert claims(detector.detect(run.with_series(**losses))) == claims(detector.detect(run))
+
+
+@detector
+@given(seed=seeds, shift=st.integers(-1, 10_000))
+def test_a_shift_of_the_axis_shifts_the_findings(detector: Detector, seed: int, shift: int):
+    run = eventful(seed)
+    moved = replace(run, epochs=run.epochs + shift)
+
+    expected = [
+        (onset + shift, None if end is None else end + shift, kind) for onset, end, kind in claims(detector.detect(run))
+    ]
+    assert claims(detector.detect(moved)) == expected
+
+
+@detector
+@given(seed=seeds)
+def test_other_series_and_their_order_do_not_matter(detector: Detector, seed: int):
+    run = eventful(seed)
+    shuffled = dict(reversed(list(run.series.items())))
+    crowded = replace(run, series={"time": np.full(len(run), np.nan), **shuffled, "gpu": np.arange(float(len(run)))})
+
+    assert claims(detector.detect(crowded)) == claims(detector.detect(run))
+
+
+@detector
+def test_many_runs_are_answered_as_one_by_one(detector: Detector):
+    runs = observe(EVENTFUL, range(5))
+
+    assert detect_many(detector, runs) == [detector.detect(run) for run in runs]
+
+
+@detector
+def test_rows_in_which_nothing_was_logged_do_not_matter(detector: Detector):
+    run = eventful(1)
+    n = len(run)
+    doubled = {k: np.column_stack([v, np.full(n, np.nan)]).ravel() for k, v in run.series.items()}
+    sparse = Run(epochs=np.column_stack([run.epochs, run.epochs + 0.5]).ravel(), series=doubled)
+
+    assert claims(detector.detect(sparse)) == claims(detector.detect(run))
+
+
+@pytest.mark.parametrize("phenomenon", [p for p in CATALOGUE if p != "lr_drop"])
+def test_a_run_without_the_series_is_undetermined_and_says_which(phenomenon):
+    run = Run(epochs=np.arange(50.0), series={"train_loss": np.linspace(2, 1, 50)})
+
+    verdict = CATALOGUE[phenomenon]().detect(run)
+
+    assert verdict.status == "undetermined"
+    assert "val_loss" in verdict.reason
+
+
+@given(st.integers(40, 60), st.integers(1, 20), seeds)
+def test_an_event_moved_by_k_epochs_is_found_about_k_epochs_later(at, k, seed):
+    # a decay that has not ended makes the bottom a corner
+    specs = [Composed(decay=25, overfit=1.2, overfit_at=a, overfit_span=40) for a in (at, at + k)]
+    early, late = (Overfitting().detect(observe(spec, [seed])[0]).findings[0].onset for spec in specs)
+
+    assert late - early == pytest.approx(k, abs=4)  # each within two of its corner
+
+
+@given(seeds)
+def test_a_stronger_rise_is_never_less_sure(seed):
+    p = [
+        Overfitting(alpha=0.2).detect(observe(Composed(overfit=h, overfit_at=80, rho=0.3), [seed])[0])
+        for h in (0.02, 0.05, 0.2)
+    ]
+    values = [v.findings[0].p_value if v.findings else 1.0 for v in p]
+
+    assert values == sorted(values, reverse=True)
+
+
+@given(seeds)
+def test_a_longer_healthy_tail_does_not_erase_an_old_event(seed):
+    spec = Composed(overfit=0.2, overfit_at=60, overfit_span=40)
+    run, (event,) = observe(spec, [seed])[0], compose_one(spec).of("overfitting")
+
+    early, whole = Overfitting().detect(run.until(130)), Overfitting().detect(run)
+
+    assert early.status == whole.status == "found"
+    assert max(event.distance_to_band(v.findings[0].onset) for v in (early, whole)) <= 5  # the matching tolerance
+
+
+@given(seeds)
+def test_a_rise_that_training_shares_is_not_overfitting(seed):
+    run = observe(Composed(overfit=0.3, overfit_at=80), [seed])[0]
+
+    verdict = Overfitting().detect(run.with_series(train_loss=run["val_loss"] - 0.05))
+
+    assert verdict.status == "absent"
+    assert "training loss rises with it" in verdict.reason
+
+
+def test_alpha_is_split_over_the_built_in_detectors():
+    assert sum(d.alpha for d in built_in(0.06)) == pytest.approx(0.06)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -1.0, float("nan")])
+def test_an_alpha_that_is_no_rate_is_refused(alpha):
+    with pytest.raises(ValueError, match="alpha="):
+        diagnose(eventful(0), alpha=alpha)
+
+
+def test_the_reading_answers_the_four_questions_of_the_seed_figure():
+    reading = diagnose(eventful(0)).reading.text
+
+    assert "train_loss lies above val_loss" in reading
+    assert "A lower rate removes the part of the loss" in reading
+    assert "No more examples are wrong" in reading
+    assert "does not contradict" not in reading  # nothing overfitted before the drop
+
+
+def test_a_detector_of_ones_own_joins_the_reading():
+    class Plunge:
+        phenomenon = "plunge"
+
+        def detect(self, run: Run) -> Verdict:
+            at = int(np.argmin(np.diff(run["val_loss"])))
+            if run["val_loss"][at] - run["val_loss"][at + 1] < 0.1:
+                return absent("plunge")
+            epoch = float(run.epochs[at + 1])
+            claim = Finding(
+                phenomenon="plunge",
+                onset=epoch,
+                onset_interval=(epoch, epoch),
+                level=0.9,
+                known_at=epoch,
+                explanation="it plunges.",
+                advice="Mind your step.",
+            )
+            return found("plunge", [claim])
+
+    result = diagnose(eventful(0), detectors=[*built_in(), Plunge()])
+
+    assert result["plunge"].status == "found"
+    assert "It plunges." in result.reading.text
+    assert "Mind your step." in result.reading.advice

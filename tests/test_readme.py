@@ -1,0 +1,66 @@
+"""The README is true: its tables are those of the result files, its Python runs."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from sim.composed import Composed, observe
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_every_table_is_that_of_its_result_file():
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "experiments" / "readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    assert set(re.findall(r"<!-- (\w+) -->\n", README)) - {"end"} == set(module.TABLES)
+    assert module.filled(README) == README
+
+
+def test_the_reading_example_runs(tmp_path, monkeypatch, capsys):
+    run = observe(Composed(overfit=0.4, overfit_at=80), [0])[0]
+    with (tmp_path / "log.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", *run.series])
+        writer.writerows(zip(run.epochs, *run.series.values(), strict=True))
+    monkeypatch.chdir(tmp_path)
+
+    exec(BLOCKS[0], {})
+
+    printed = capsys.readouterr().out
+    assert "Validation loss is lowest around epoch" in printed
+    assert "'relative'" in printed
+
+
+def test_the_detector_example_is_examined_and_fails_with_a_curve(capsys):
+    names = {"__name__": "__main__"}  # dataclasses look their module up
+
+    exec(BLOCKS[1], names)
+    exec(BLOCKS[2], names)
+
+    assert re.search(r"recovery: 0 of \d+ runs recovered.*Composed\(", capsys.readouterr().out)
+
+
+def test_the_picture_is_there():
+    (path,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    picture = ROOT / path
+
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("command", ["demo", "diagnose", "generate"])
+def test_the_commands_of_the_readme_exist(command):
+    text = (ROOT / "pyproject.toml").read_text() + (ROOT / "detectors" / "cli.py").read_text()
+
+    assert f"curvesense {command}" in README
+    assert command in text
