@@ -5,10 +5,11 @@ With x in epochs, e(x) the learning rate of epoch x over its peak, and u(x; s, w
     floor      F(x) = F(x−1) + (1 − exp(−1/relax)) (noise_floor e(x) − F(x−1)),  F(0) = noise_floor
     decay      B(x) = bayes + (initial − bayes) exp(−x / decay)
     memory     M(x) = overfit u(x; overfit_at, overfit_span, overfit_shape)
+    shared     S(x) = shared u(x; overfit_at, overfit_span, 1)     (a rise that training has as well)
     drift      C(x) = drift u(x; drift_at, drift_span, 1)
-    risk       R = B + F + M + C                          Rcal = R − C
-    accuracy   A = top − slope (B + F + M − bayes) + gain u(x; drift_at, drift_span, 1), clipped to 0.001 .. 0.999
-    training   L(x) = train_bayes + (initial − train_bayes) exp(−x / train_decay) + F(x)
+    risk       R = B + F + M + S + C                      Rcal = R − C
+    accuracy   A = top − slope (B + F + M + S − bayes) + gain u(x; drift_at, drift_span, 1), clipped to 0.001 .. 0.999
+    training   L(x) = train_bayes + (initial − train_bayes) exp(−x / train_decay) + F(x) + S(x)
     logged     T(x) = (L(x−1) + L(x)) / 2 + mode          (the mean over the epoch by the trapezoid rule)
     twin       R with the rates of the schedule without that drop
 
@@ -18,7 +19,9 @@ expectation by `sim.truth`, so an overfitting rise that the decay swallows is no
 
     val_loss = R (1 + noise z1)      val_accuracy = A + accuracy_noise z2      train_loss = T (1 + train_noise z3)
 
-with z1, z2 stationary AR(1) of unit variance and coefficient rho, z3 white.
+with z1, z2 stationary AR(1) of unit variance and coefficient rho, z3 white. Two things make them less tame: `growth`
+multiplies every noise by exp(growth (x/n − 1/2)), and `tails = 1` turns the normal z1, z2 into Student's t with four
+degrees of freedom, scaled to unit variance, quantile by quantile.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ from sim.truth import Expected
 __all__ = ["DROPS", "Composed", "compose", "compose_one", "observe"]
 
 DROPS = 3  # a composed run has at most this many
-BLOCK = 64  # runs in a compiled block
+BLOCK = 64  # runs in a compiled block, ...
+SMALL_BLOCK = 8  # ... and in the one for a few; a run has the same bits in either, a test holds it
+SHORTEST_PROGRAM = 256  # epochs of the shortest compiled program; the next ones have four times as many
 _CURVES = ("risk", "population_accuracy", "train_loss_eval", "train_loss", "risk_calibrated")
 _SERIES = ("train_loss", "val_loss", "val_accuracy")
 
@@ -52,7 +57,8 @@ _SERIES = ("train_loss", "val_loss", "val_accuracy")
 class Composed:
     """A composed run: scalars only. The defaults make a healthy one; 0 switches an event off.
 
-    Losses in nats, times in epochs. `drop_1` .. `drop_3` are milestones (epochs at the old rate), 0 for none.
+    Losses in nats, times in epochs. `drop_1` .. `drop_3` are milestones (epochs at the old rate), 0 for none; with
+    `cosine = 1` the rate falls along a cosine instead. `logged = 0` leaves the rate out of the log.
     """
 
     epochs: int = 200
@@ -71,6 +77,7 @@ class Composed:
     overfit_at: int = 0
     overfit_span: int = 50
     overfit_shape: float = 1.0
+    shared: float = 0.0
     drift: float = 0.0
     drift_at: int = 0
     drift_span: int = 50
@@ -82,10 +89,14 @@ class Composed:
     rho: float = 0.0
     accuracy_noise: float = 0.003
     train_noise: float = 0.005
+    growth: float = 0.0
+    tails: int = 0
     learning_rate: float = 0.1
+    cosine: int = 0
+    logged: int = 1
 
     def __post_init__(self) -> None:
-        def allow(name: str, ok: bool, allowed: str) -> None:
+        def allow(name: str, ok: object, allowed: str) -> None:
             if not ok:
                 raise BadRecipe(f"{name}={getattr(self, name)!r}: allowed is {allowed}")
 
@@ -97,6 +108,7 @@ class Composed:
         for name in (
             "noise_floor",
             "overfit",
+            "shared",
             "drift",
             "noise",
             "accuracy_noise",
@@ -105,6 +117,10 @@ class Composed:
             "drift_at",
         ):
             allow(name, getattr(self, name) >= 0, "0 or more")
+        for name in ("cosine", "logged"):
+            allow(name, getattr(self, name) in (0, 1), "0 or 1")
+        allow("cosine", not (self.cosine and (self.drop_1 or self.drop_2 or self.drop_3)), "0 with drops")
+        allow("tails", self.tails in (0, 1), "0 (normal) or 1 (Student's t with 4 degrees of freedom)")
         allow("rho", 0 <= self.rho < 1, "a coefficient in [0, 1)")
         allow("initial", self.initial >= max(self.bayes, self.train_bayes), "at least bayes and train_bayes")
         try:
@@ -119,9 +135,14 @@ class Composed:
 
     @property
     def schedule(self) -> Schedule:
-        """The step schedule that the drops make."""
+        """The step schedule that the drops make, or the cosine."""
+        if self.cosine:
+            return Schedule(kind="cosine", milestones=())
         milestones = tuple(m for m in (self.drop_1, self.drop_2, self.drop_3) if m)
         return Schedule(kind="step", milestones=milestones, factor=self.factor)
+
+
+_NUMBERS = tuple(f.name for f in fields(Composed) if f.name != "epochs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +172,7 @@ def compose_one(spec: Composed, seed: int = 0) -> LabelledRun:
 
 def observe(spec: Composed, seeds: Sequence[int]) -> list[Run]:
     """The observed runs of one spec under many seeds, without their truth (which is the same for all of them)."""
-    rendered = _render([spec] * len(seeds), seeds)
+    rendered = _render([spec], seeds)
     return [_run(spec, seed, rendered, i) for i, seed in enumerate(seeds)]
 
 
@@ -170,46 +191,73 @@ def _labelled(spec: Composed, seed: int, rendered: _Rendered, i: int) -> Labelle
 
 def _run(spec: Composed, seed: int, rendered: _Rendered, i: int) -> Run:
     series = {name: rendered.series[i, s].astype(np.float64) for s, name in enumerate(_SERIES)}
-    series["learning_rate"] = spec.schedule.rates(spec.learning_rate, spec.epochs)
+    if spec.logged:
+        series["learning_rate"] = spec.schedule.rates(spec.learning_rate, spec.epochs)
     return Run(epochs=np.arange(1.0, spec.epochs + 1), series=series, name=f"composed-{seed}", source="composed")
 
 
 def _render(specs: Sequence[Composed], seeds: Sequence[int]) -> _Rendered:
+    """The runs of pairs of spec and seed; a single spec goes with every seed."""
     if not specs:
         raise ValueError("no specs: at least one is needed")
     epochs = specs[0].epochs
     if any(s.epochs != epochs for s in specs):
         raise ValueError("specs of one call must have equal `epochs`")
-    numbers = {
-        f.name: np.array([getattr(s, f.name) for s in specs], np.float32)
-        for f in fields(Composed)
-        if f.name != "epochs"
-    }
-    share = np.ones((len(specs), DROPS + 1, epochs), np.float32)  # the rate over its peak; then without each drop
-    for i, s in enumerate(specs):
-        schedules = [s.schedule, *(s.schedule.without_drop(k) for k in range(len(s.schedule.milestones)))]
-        for k, schedule in enumerate(schedules):
-            share[i, k] = schedule.rates(1.0, epochs)
+    longest = _program_epochs(epochs)
+    numbers = np.array([_numbers(s) for s in specs], np.float32)
+    share = np.stack([_shares(s.schedule, epochs, longest) for s in specs])
     seed = np.array(seeds, np.uint32)
+    program = _program(longest, any(s.tails for s in specs))
     parts = []
-    for start in range(0, len(specs), BLOCK):
-        index = np.minimum(np.arange(start, start + BLOCK), len(specs) - 1)
-        block = {k: v[index] for k, v in numbers.items()}
-        out = _program(epochs)(block, share[index], seed[index])
-        parts.append([np.asarray(o)[: len(specs) - start] for o in out])
+    block = SMALL_BLOCK if len(seed) <= SMALL_BLOCK else BLOCK
+    for start in range(0, len(seed), block):
+        index = np.minimum(np.arange(start, start + block), len(seed) - 1)
+        spec = index if len(specs) > 1 else np.zeros_like(index)
+        out = program(numbers[spec], share[spec], seed[index], np.float32(epochs))
+        parts.append([np.asarray(o)[: len(seed) - start, :, :epochs] for o in out])
     return _Rendered(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
 
-@lru_cache(maxsize=32)
-def _program(epochs: int) -> Any:
-    """The compiled block for one number of epochs."""
-    return jax.jit(jax.vmap(lambda c, share, seed: _compose(c, share, seed, epochs)))
+def _program_epochs(epochs: int) -> int:
+    """Epochs of the compiled program that renders runs of this length; what is too many is cut off."""
+    longest = SHORTEST_PROGRAM
+    while longest < epochs:
+        longest *= 4
+    return longest
+
+
+@lru_cache(maxsize=1024)
+def _numbers(spec: Composed) -> tuple[float, ...]:
+    return tuple(float(getattr(spec, name)) for name in _NUMBERS)
+
+
+@lru_cache(maxsize=1024)
+def _shares(schedule: Schedule, epochs: int, longest: int) -> np.ndarray:
+    """The rate over its peak, then the same without each drop, shape (1 + DROPS, longest); the last one goes on."""
+    share = np.ones((DROPS + 1, longest), np.float32)
+    variants = [schedule, *(schedule.without_drop(k) for k in range(len(schedule.milestones)))]
+    for k, variant in enumerate(variants):
+        rates = variant.rates(1.0, epochs)
+        share[k] = np.append(rates, np.full(longest - epochs, rates[-1]))
+    share.setflags(write=False)
+    return share
+
+
+@lru_cache(maxsize=16)
+def _program(longest: int, heavy: bool) -> Any:
+    """The compiled block for runs of up to `longest` epochs; without `heavy`, for specs that have no heavy tails."""
+
+    def one(numbers: jax.Array, share: jax.Array, seed: jax.Array, epochs: jax.Array) -> Any:
+        return _compose(dict(zip(_NUMBERS, numbers, strict=True)), share, seed, epochs, heavy)
+
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None)))
 
 
 def _compose(
-    c: dict[str, jax.Array], share: jax.Array, seed: jax.Array, epochs: int
+    c: dict[str, jax.Array], share: jax.Array, seed: jax.Array, epochs: jax.Array, heavy: bool
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    x = jnp.arange(1.0, epochs + 1)
+    longest = share.shape[-1]  # of the program; the run has `epochs` of them
+    x = jnp.arange(1.0, longest + 1)
     before = x - 1
 
     def floor(rates: jax.Array) -> jax.Array:
@@ -226,34 +274,49 @@ def _compose(
     memory = c["overfit"] * ramp(c["overfit_at"], c["overfit_span"], c["overfit_shape"])
     rising = ramp(c["drift_at"], c["drift_span"], 1.0)
     drift = c["drift"] * rising
+    shared = c["shared"] * ramp(c["overfit_at"], c["overfit_span"], 1.0)
     floors = jax.vmap(floor)(share)
-    risk = floors + (base + memory + drift)[None]
-    accuracy = c["top"] - c["slope"] * (base - c["bayes"] + floors[0] + memory) + c["gain"] * rising
+    risk = floors + (base + memory + shared + drift)[None]
+    accuracy = c["top"] - c["slope"] * (base - c["bayes"] + floors[0] + memory + shared) + c["gain"] * rising
 
     def train(x: jax.Array, floor: jax.Array) -> jax.Array:
         return c["train_bayes"] + (c["initial"] - c["train_bayes"]) * jnp.exp(-x / c["train_decay"]) + floor
 
-    level = train(x, floors[0])
+    level = train(x, floors[0]) + shared
     earlier = train(before, jnp.concatenate([c["noise_floor"][None], floors[0, :-1]]))
+    earlier = earlier + jnp.concatenate([jnp.zeros(1), shared[:-1]])
     logged = (earlier + level) / 2 + c["mode"]
     accuracy = jnp.clip(accuracy, 0.001, 0.999)
 
     def ar1(counter: int) -> jax.Array:
-        z = jax.random.normal(stream(seed, Purpose.NOISE, counter), (epochs,))
+        z = jax.random.normal(stream(seed, Purpose.NOISE, counter), (longest,))
 
         def step(previous: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
             now = c["rho"] * previous + jnp.sqrt(1 - c["rho"] ** 2) * z
             return now, now
 
-        return jnp.concatenate([z[:1], jax.lax.scan(step, z[0], z[1:])[1]])
+        noise = jnp.concatenate([z[:1], jax.lax.scan(step, z[0], z[1:])[1]])
+        return grown * (jnp.where(c["tails"] > 0, _heavy(noise), noise) if heavy else noise)
 
-    white = jax.random.normal(stream(seed, Purpose.NOISE, 2), (epochs,))
+    grown = jnp.exp(c["growth"] * (x / epochs - 0.5))
+    white = jax.random.normal(stream(seed, Purpose.NOISE, 2), (longest,))
     curves = jnp.stack([risk[0], accuracy, level, logged, risk[0] - drift])
     series = jnp.stack(
         [
-            logged * (1 + c["train_noise"] * white),
+            logged * (1 + c["train_noise"] * grown * white),
             risk[0] * (1 + c["noise"] * ar1(0)),
             accuracy + c["accuracy_noise"] * ar1(1),
         ]
     )
     return curves, risk[1:], series
+
+
+def _heavy(z: jax.Array) -> jax.Array:
+    """Standard normal values as Student's t with 4 degrees of freedom, scaled to unit variance.
+
+    The quantile is in closed form: Shaw, 2006, Sampling Student's T distribution, Journal of Computational Finance 9.
+    """
+    tail = jnp.maximum(jax.scipy.stats.norm.cdf(-jnp.abs(z)), 1e-30)
+    root = jnp.sqrt(4 * tail * (1 - tail))
+    quantile = jnp.cos(jnp.arccos(root) / 3) / root
+    return jnp.sign(z) * jnp.sqrt(2 * jnp.maximum(quantile - 1, 0.0))

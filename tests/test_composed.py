@@ -64,6 +64,48 @@ def test_a_run_has_the_same_bits_in_every_batch(first, size):
     assert all(np.array_equal(alone[key], among[key]) for key in alone.series)
 
 
+@given(st.integers(20, 255))
+def test_a_run_does_not_depend_on_the_length_of_the_program_that_renders_it(epochs):
+    short, long = (
+        observe(Composed(epochs=n, noise=0.02, rho=0.5, overfit=0.2, overfit_at=10, tails=1), [0])[0]
+        for n in (epochs, 256)
+    )
+
+    assert all(np.array_equal(short[key], long[key][:epochs]) for key in ("train_loss", "val_loss", "val_accuracy"))
+
+
+def test_a_shared_rise_lifts_training_as_well_and_is_no_overfitting():
+    labelled = compose_one(Composed(shared=0.3, overfit_at=80))
+    level = labelled.expected.mean("train_loss_eval")
+
+    assert level[150] - level[79] == pytest.approx(0.3, abs=0.001)
+    assert labelled.of("overfitting", grey=True) == ()
+
+
+def test_heavy_tails_are_those_of_students_t_with_four_degrees_of_freedom():
+    risk = compose_one(Composed(tails=1)).expected.mean("risk")
+    z = np.stack([run["val_loss"] / risk - 1 for run in observe(Composed(tails=1), range(512))]) / 0.01
+
+    # P(|t4| > 4.604) = 0.01 (Student's table); unit variance divides it by sqrt(2). 100,000 values: good to 3 %
+    assert (np.abs(z) > 4.604 / np.sqrt(2)).mean() == pytest.approx(0.01, rel=0.1)
+    assert z.std() == pytest.approx(1, rel=0.05)
+
+
+def test_growing_noise_ends_as_many_times_wider_as_was_asked_for():
+    spec = Composed(growth=1.0)
+    risk = compose_one(spec).expected.mean("risk")
+    z = np.stack([run["val_loss"] / risk - 1 for run in observe(spec, range(512))])
+
+    assert z[:, -20:].std() / z[:, :20].std() == pytest.approx(np.exp(0.9), rel=0.05)  # between the middles
+
+
+def test_a_cosine_has_no_drop_and_a_rate_that_is_not_logged_is_not_in_the_run():
+    labelled = compose_one(Composed(cosine=1, noise_floor=0.3, logged=0))
+
+    assert labelled.of("lr_drop", grey=True) == ()
+    assert "learning_rate" not in labelled.run
+
+
 def test_the_twin_changes_the_rate_and_nothing_else():
     expected = compose_one(Composed(drop_1=60, drop_2=120, noise_floor=0.3)).expected
 
@@ -83,11 +125,12 @@ def test_the_evaluation_noise_has_the_level_and_the_memory_that_were_asked_for(r
 
 
 def test_another_spec_and_another_number_of_runs_compile_nothing():
+    observe(Composed(epochs=50), range(BLOCK))
     compose_one(Composed(epochs=50))
-    program = composed._program(50)
+    program = composed._program(256, False)
     before = program._cache_size()
-    compose_one(Composed(epochs=50, overfit=0.3, overfit_at=20, drop_1=10, noise_floor=0.2, rho=0.7))
-    observe(Composed(epochs=50), range(3))
+    compose_one(Composed(epochs=70, overfit=0.3, overfit_at=20, drop_1=10, noise_floor=0.2, rho=0.7))
+    observe(Composed(epochs=230, cosine=1, growth=1.0), range(3))
 
     assert program._cache_size() == before
 
