@@ -62,16 +62,28 @@ def climbs(values: np.ndarray, alpha: float, others: Sequence[np.ndarray] = ()) 
     pool = 1 + sum(len(o) for o in others) // n
     unit = noise.sigma * _units(n, np.asarray(noise.rho_upper))
     heights = np.array([largest_climb(values, m) for m in scales(n)])
-    best = int(np.argmax(heights / unit))
+    order = np.argsort(-heights / unit, kind="stable")  # where it stands out most, first
     critical = _critical(n, pool, alpha)
+    best = int(order[0])
+    significant: tuple[Rise, ...] = ()
+    for i in map(int, order):  # windows wider than the rise may stand out most and yet overlap at its two ends
+        if heights[i] <= critical * unit[i]:
+            break
+        if significant := _significant(values, scales(n)[i], float(critical * unit[i])):
+            best = i
+            break
     m = scales(n)[best]
-    significant = tuple(
-        Rise(r.a + m // 2, r.b + m // 2, r.prominence)
-        for r in rises(moving_average(values, m))
-        if r.prominence > critical * unit[best] and r.b - r.a >= m
-    )
     p_value = _p_value(n, pool, float(heights[best] / unit[best]))
     return Climbs(p_value, m, significant, float(critical * unit.min()), noise, pool)
+
+
+def _significant(values: np.ndarray, m: int, least: float) -> tuple[Rise, ...]:
+    """Rises of the means of m values by more than `least`, between windows that do not overlap, at their centres."""
+    return tuple(
+        Rise(r.a + m // 2, r.b + m // 2, r.prominence)
+        for r in rises(moving_average(values, m))
+        if r.prominence > least and r.b - r.a >= m
+    )
 
 
 def bottom_bounds(values: np.ndarray, noise: Noise, pool: int, alpha: float) -> tuple[int, int]:

@@ -11,7 +11,8 @@ threshold, and every epoch before where the logged training loss first lay above
 something lifts it. p is that of the gap's mean after the onset against the threshold.
 
 Blind spots: augmentation and dropout lift the logged training loss, which hides the gap or makes it late; a small
-validation set shifts the whole curve by its own sampling error, which no single run can show.
+validation set shifts the whole curve by its own sampling error, which no single run can show. `known_at` rests on the
+noise of the whole run and is not promised: a shorter run may take its decay for noise, and hesitate longer.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import t as student
 
+from detectors.claims import Claim, KnownAt, RecoversWorst, standard
 from detectors.climb import SHORTEST
-from detectors.noise import despike, moving_average, noise_of
+from detectors.noise import Noise, despike, moving_average, noise_of
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["GeneralizationGap"]
@@ -44,6 +46,7 @@ class GeneralizationGap:
     window: int = 5
     phenomenon: ClassVar[str] = Phenomenon.GENERALIZATION_GAP
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
+    claims: ClassVar[tuple[Claim, ...]] = standard(without=(KnownAt, RecoversWorst))
 
     def detect(self, run: Run) -> Verdict:
         """The last time the gap rises above a tenth of the lowest validation loss."""
@@ -77,6 +80,7 @@ class GeneralizationGap:
                 f"the gap ends within its noise of {self.share:.0%} of the lowest validation loss",
                 least,
             )
+        known = self._known(excess[onset:], noise, len(val))
         near = np.abs(smooth) <= z * noise.se_of_mean(self.window)
         lo = hi = onset
         while lo > 0 and near[lo - 1]:
@@ -93,7 +97,7 @@ class GeneralizationGap:
             onset=epochs[onset],
             onset_interval=(epochs[lo], epochs[hi]),
             level=self.level,
-            known_at=epochs[min(onset + self.window - 1, len(epochs) - 1)],
+            known_at=epochs[min(onset + known - 1, len(epochs) - 1)],
             kind="evaluation_mode" if measured else "logged_half_an_epoch_earlier",
             p_value=p,
             effect={"final_gap": final, "relative": final / lowest if lowest > 0 else float("nan")},
@@ -115,6 +119,16 @@ class GeneralizationGap:
             ),
         )
         return found(self.phenomenon, [finding], least)
+
+    def _known(self, after: np.ndarray, noise: Noise, size: int) -> int:
+        """How many values after the onset were needed to be sure of it."""
+        means = np.cumsum(after) / np.arange(1, len(after) + 1)
+        for m in range(self.window, len(after)):
+            z = float(means[m - 1]) / noise.se_of_mean(m)
+            p = float(student.sf(z, max(noise.independent(m) - 1, 3.0)))
+            if p * (1 + np.log2(size / self.window)) <= self.alpha:
+                return m
+        return len(after)
 
 
 def _smoothed(values: np.ndarray, window: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from detectors.claims import Claim, RecoversWorst, standard
 from detectors.climb import SHORTEST
 from detectors.noise import despike
 from detectors.rising import RisingStretch, levels, rising
@@ -45,6 +46,7 @@ class LossAccuracyDivergence:
     blind: float = 0.03
     phenomenon: ClassVar[str] = Phenomenon.LOSS_ACCURACY_DIVERGENCE
     needs: ClassVar[tuple[str, ...]] = ("val_loss", "val_accuracy")
+    claims: ClassVar[tuple[Claim, ...]] = standard(without=(RecoversWorst,))
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss over which validation accuracy does not fall."""

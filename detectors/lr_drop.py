@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from detectors.claims import Claim, RecoversWorst, standard
 from detectors.segments import AFTER, AROUND_VALUES, cut
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
@@ -35,6 +36,7 @@ class LrDrop:
     level: float = 0.9
     phenomenon: ClassVar[str] = Phenomenon.LR_DROP
     needs: ClassVar[tuple[str, ...]] = ()
+    claims: ClassVar[tuple[Claim, ...]] = standard(without=(RecoversWorst,))
 
     def detect(self, run: Run) -> Verdict:
         """Drops of the rate; the finding's kind says how it is known."""
@@ -53,21 +55,24 @@ class LrDrop:
             )
         if logged:
             return found(self.phenomenon, [self._logged(run, d) for d in result.drops])
+        places = max(len(run.observed(k)[0]) for k in losses)
         findings = []
         for fall in result.falls:
             onset = float(run.epochs[fall.position])
+            epochs = run.observed(fall.series)[0]
+            at = int(np.searchsorted(epochs, onset))
             findings.append(
                 Finding(
                     phenomenon=self.phenomenon,
                     onset=onset,
                     onset_interval=(
-                        float(run.epochs[max(fall.position - 1, 0)]),
-                        float(run.epochs[min(fall.position + 1, len(run) - 1)]),
+                        float(epochs[max(at - 1, 0)]),
+                        float(epochs[min(at + 1, len(epochs) - 1)]),
                     ),
                     level=self.level,
-                    known_at=float(run.epochs[min(fall.position + AFTER - 1, len(run) - 1)]),
+                    known_at=float(epochs[min(at + AFTER - 1, len(epochs) - 1)]),
                     kind="inferred",
-                    p_value=min(1.0, fall.p_value * len(run) * len(losses)),
+                    p_value=min(1.0, fall.p_value * places * len(losses)),
                     effect={"fall": fall.height},
                     evidence={"series": fall.series, "noise_widths": fall.widths},
                     explanation=(
@@ -85,11 +90,13 @@ class LrDrop:
         known = np.flatnonzero(np.isfinite(rates[:d]) & (rates[:d] > 0))
         before, after = float(rates[known[-1]]), float(rates[d])
         onset = float(run.epochs[d])
+        logged = np.logical_or.reduce([np.isfinite(values[: d + 1]) for values in run.series.values()])
+        # where the rate of a row is missing, the drop may have come with that row; an empty row is none
+        first = int(np.flatnonzero(logged[known[-1] + 1 :])[0]) + int(known[-1]) + 1
         return Finding(
             phenomenon=self.phenomenon,
             onset=onset,
-            # where the rate of a row is missing, the drop may have come with that row
-            onset_interval=(float(run.epochs[known[-1] + 1]), onset),
+            onset_interval=(float(run.epochs[first]), onset),
             level=self.level,
             known_at=onset,
             kind="logged",

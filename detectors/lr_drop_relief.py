@@ -6,8 +6,10 @@ against the line on which it was going.
 
 Method: a straight line with the level of the last 15 evaluations before the drop and the slope of the last 30,
 continued past it, level from the drop on if it rises; the mean of the 4 and of the 12 evaluations after it below that
-line, against the noise of both sides and of the line. One-sided, with one test counted per drop and horizon. A level
-line where the loss was rising, and a straight one where it was falling ever more slowly, both understate the effect.
+line, against the noise of both sides and of the line. A rise may have ended before the drop, so it must lie below the
+last 4 evaluations before it as well (the larger p of the two counts: an intersection-union test). One-sided, with one
+test counted per drop and horizon. A level line where the loss was rising, and a straight one where it was falling ever
+more slowly, both understate the effect.
 Why: SGD noise keeps the loss above the bottom of its valley in proportion to the rate; a lower rate removes that part
 at once, and leaves what is memorised (Zhang et al., 2019, arXiv:1907.04164, for the quadratic model).
 
@@ -24,6 +26,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import t as student
 
+from detectors.claims import Claim, RecoversWorst, standard
 from detectors.noise import FEWEST, Noise, autocorrelation, despike, moving_average, width
 from detectors.rising import rising
 from detectors.segments import AFTER, AROUND_VALUES, cut, segments
@@ -33,6 +36,7 @@ __all__ = ["LrDropRelief"]
 
 LINE = 30  # evaluations before the drop that give the slope of the line, and ...
 LEVEL = 15  # ... that give its level
+LAST = 4  # evaluations before the drop that must have been higher as well
 HORIZONS = (4, 12)  # evaluations after the drop that are held against it
 SMOOTH = 5  # values averaged for a best level
 
@@ -50,6 +54,7 @@ class LrDropRelief:
     smallest: float = 0.005
     phenomenon: ClassVar[str] = Phenomenon.LR_DROP_RELIEF
     needs: ClassVar[tuple[str, ...]] = ("val_loss",)
+    claims: ClassVar[tuple[Claim, ...]] = standard(without=(RecoversWorst,))
 
     def detect(self, run: Run) -> Verdict:
         """Drops after which validation loss is below the line that it was on."""
@@ -183,7 +188,10 @@ def _noise(val: np.ndarray, before: int, d: int, end: int) -> _Sides:
 def _against_line(
     val: np.ndarray, before: int, d: int, end: int, noise: _Sides, alpha: float
 ) -> tuple[float, float, float]:
-    """(smallest p over the horizons, improvement there, the least improvement that alpha would have allowed)."""
+    """(smallest p over the horizons, improvement there, the least improvement that alpha would have allowed).
+
+    Each horizon's p and improvement are the worse ones of two: against the line, and against the last values before.
+    """
     w = min(LEVEL, d - before)
     long = max(w, min(LINE, 3 * (d - before) // 4))
     x = np.arange(long) - (long - 1) / 2
@@ -203,8 +211,11 @@ def _against_line(
                 noise.before.se_of_mean(w) ** 2 + noise.after.se_of_mean(h) ** 2 + (per_value * lever) ** 2 / (x @ x)
             )
         )
-        needed = float(student.isf(alpha, noise.freedom)) * se
-        z = improvement / se if se > 0 else 0.0
-        out.append((float(student.sf(z, noise.freedom)), improvement, needed))
+        last = min(LAST, d - before)
+        fallen = float(val[d - last : d].mean() - val[d : d + h].mean())
+        se_fallen = float(np.hypot(noise.before.se_of_mean(last), noise.after.se_of_mean(h)))
+        z = min(height / error if error > 0 else 0.0 for height, error in ((improvement, se), (fallen, se_fallen)))
+        needed = float(student.isf(alpha, noise.freedom)) * max(se, se_fallen)
+        out.append((float(student.sf(z, noise.freedom)), min(improvement, fallen), needed))
     p, improvement, _ = min(out)
     return p, improvement, min(o[2] for o in out)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from detectors.claims import Claim, RecoversWorst, standard
 from detectors.climb import SHORTEST
 from detectors.noise import despike
 from detectors.rising import RisingStretch, levels, rising
@@ -41,6 +42,7 @@ class Overfitting:
     blind: float = 0.25
     phenomenon: ClassVar[str] = Phenomenon.OVERFITTING
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
+    claims: ClassVar[tuple[Claim, ...]] = standard(without=(RecoversWorst,))
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss during which training loss did not get worse."""
@@ -60,7 +62,8 @@ class Overfitting:
             if s.height < self.smallest * abs(s.bottom_level):
                 continue
             before, after, se = levels(train, s)
-            if after - before > max(self.smallest * abs(before), 2 * se):
+            # where training is too noisy to tell, half as high a rise of its own is enough to leave it open
+            if after - before > max(self.smallest * abs(before), min(2 * se, s.height / 2)):
                 shared += 1
             else:
                 findings.append(self._finding(s, epochs.tolist(), before, after))

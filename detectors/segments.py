@@ -57,15 +57,17 @@ def drop_positions(rates: np.ndarray) -> list[int]:
     """Positions i at which `rates` (shape (n,)) drops: rates[i] is the first one at the new rate.
 
     The rate falls to at most 2/3 in one epoch, and the fall of its logarithm is at least five times the median
-    per-epoch fall of the five epochs on either side. Missing and non-positive rates are never part of a drop.
+    per-epoch fall of the five epochs on either side. Missing and non-positive rates are never part of a drop; a fall
+    across missing ones is held against as many epochs of its surroundings.
     """
     known = np.flatnonzero(np.isfinite(rates) & (rates > 0))
     log = np.log(rates[known])
-    falls = log[:-1] - log[1:]
+    falls, rows = log[:-1] - log[1:], np.diff(known)
+    per_row = falls / rows
     drops = []
     for i in np.flatnonzero(falls >= -np.log(LARGEST_FACTOR) - 1e-9):
-        around = np.concatenate([falls[max(i - AROUND, 0) : i], falls[i + 1 : i + 1 + AROUND]])
-        if around.size and falls[i] >= SUDDEN * np.median(around):
+        around = np.concatenate([per_row[max(i - AROUND, 0) : i], per_row[i + 1 : i + 1 + AROUND]])
+        if around.size and per_row[i] >= SUDDEN * np.median(around):
             drops.append(int(known[i + 1]))
     return drops
 

@@ -11,6 +11,7 @@ the rest is split into `mode` and `train_minus_risk`, otherwise the kind is `mod
 
 Blind spots: a validation set that is easier than the population by chance lifts the whole difference; no single run
 shows that. An easier or leaking validation set looks the same as dropout unless accuracy is logged in evaluation mode.
+`known_at` rests on the noise of the whole run and is not promised: a shorter run may take its decay for noise.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import t as student
 
-from detectors.noise import FEWEST, despike, moving_average, noise_of
+from detectors.claims import Claim, FalseAlarms, KnownAt, RecoversWorst, standard
+from detectors.noise import FEWEST, Noise, despike, moving_average, noise_of
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["TrainAboveVal"]
@@ -42,6 +44,7 @@ class TrainAboveVal:
     shortest: int = 3
     phenomenon: ClassVar[str] = Phenomenon.TRAIN_ABOVE_VAL
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
+    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(autocorrelation=0.4), without=(KnownAt, RecoversWorst))
 
     def detect(self, run: Run) -> Verdict:
         """Stretches in which training loss exceeds validation loss."""
@@ -67,12 +70,24 @@ class TrainAboveVal:
             se = noise.se_of_mean(hi - lo)
             p = min(1.0, float(student.sf(excess[lo:hi].mean() / se, freedom)) * places)
             if p <= self.alpha:
-                findings.append(self._finding(run, epochs, train, val, lo, hi, p, noise.sigma))
+                known = self._known(excess[lo:hi], noise, lo)
+                findings.append(self._finding(run, epochs, train, val, lo, hi, lo + known - 1, p, noise.sigma))
         z = float(student.isf(self.alpha / places, freedom))
         least = self.share + z * noise.se_of_mean(min(10, n)) / max(float(np.median(np.abs(val))), 1e-300)
         if findings:
             return found(self.phenomenon, findings, least)
         return absent(self.phenomenon, "training loss is not above validation loss for three epochs in a row", least)
+
+    def _known(self, excess: np.ndarray, noise: Noise, before: int) -> int:
+        """How many values of a stretch were needed to be sure of it, as a run that ended there would have been."""
+        means = np.cumsum(excess) / np.arange(1, len(excess) + 1)
+        for m in range(self.shortest, len(excess)):
+            n = max(before + m, FEWEST + 2)
+            freedom = max(noise.independent(n) - 2, 3.0)
+            p = float(student.sf(float(means[m - 1]) / noise.se_of_mean(m), freedom))
+            if before + m >= FEWEST + 2 and p * n * (n + 1) / 2 <= self.alpha:
+                return m
+        return len(excess)
 
     def _finding(
         self,
@@ -82,6 +97,7 @@ class TrainAboveVal:
         val: np.ndarray,
         lo: int,
         hi: int,
+        known: int,
         p: float,
         sigma: float,
     ) -> Finding:
@@ -105,7 +121,7 @@ class TrainAboveVal:
             end=None if hi == len(epochs) else last,
             onset_interval=(min(first, onset), float(epochs[min(lo + 1, len(epochs) - 1)])),
             level=self.level,
-            known_at=float(epochs[min(lo + self.shortest - 1, len(epochs) - 1)]),
+            known_at=float(epochs[known]),
             kind=kind,
             p_value=p,
             effect={"mean": difference, **parts},

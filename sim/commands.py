@@ -6,11 +6,13 @@ JAX is imported when a command runs, not when the command line is parsed.
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["demo", "generate"]
+__all__ = ["demo", "generate", "validate"]
 
 
 def demo(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,23 @@ def generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument("--seed", type=_whole, default=0, help="of the data set (default 0)")
     parser.set_defaults(run=_with_sim(_generate))
+
+
+def validate(parser: argparse.ArgumentParser) -> None:
+    """Examine a detector, anybody's: what it finds, what it misses, what it invents, on the simplest curve each."""
+    parser.add_argument("detector", metavar="MODULE:NAME", help="its class, or an instance, as in my_module:MyDetector")
+    parser.add_argument("--level", choices=("quick", "default", "thorough"), default="default", help="default: default")
+    parser.add_argument(
+        "--subject", default="", metavar="MODULE:NAME", help="a sim.exam.Subject, if what it finds is new"
+    )
+    parser.add_argument("--only", action="append", metavar="CHECK", help="ask this check alone; may be repeated")
+    parser.add_argument("--seed", type=_whole, default=0, help="other examples and other runs (default 0)")
+    parser.add_argument("--time-limit", type=_seconds, default=5.0, metavar="S", help="of one call (default 5)")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report, with pictures, as one HTML file")
+    parser.add_argument("--replay", type=Path, metavar="DIR", help="write a pytest file for each failure")
+    parser.epilog = "Exit status: 0 no check failed; 1 one did; 2 wrong usage, or a detector that cannot be loaded."
+    parser.set_defaults(run=_with_sim(_validate))
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -47,12 +66,58 @@ def _generate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _validate(args: argparse.Namespace) -> int:
+    from sim.exam.page import page
+    from sim.exam.report import Result, document, render
+    from sim.exam.reproduce import BadTarget, load, write
+    from sim.exam.run import examine
+
+    bar = sys.stderr.isatty() and not args.json
+
+    def progress(result: Result) -> None:
+        if bar:
+            print(f"\r\x1b[K{result.check.name}: {result.status}", end="", file=sys.stderr, flush=True)
+
+    try:
+        detector, subject, target = load(args.detector, args.subject)
+        report = examine(
+            detector,
+            level=args.level,
+            seed=args.seed,
+            subject=subject,
+            only=args.only,
+            time_limit=args.time_limit,
+            on_result=progress,
+        )
+    except (BadTarget, TypeError, ValueError) as error:
+        print(f"curvesense: {error}", file=sys.stderr)
+        return 2
+    if bar:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    if args.json:
+        json.dump(document(report), sys.stdout, indent=1, allow_nan=False)
+        print()
+    else:
+        print(render(report, shutil.get_terminal_size((100, 24)).columns))
+    try:
+        if args.html:
+            args.html.write_text(page(report, target), encoding="utf-8")
+            print(f"wrote {args.html}", file=sys.stderr)
+        if args.replay:
+            for path in write(report, args.replay, target):
+                print(f"wrote {path}", file=sys.stderr)
+    except OSError as error:
+        print(f"curvesense: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0 if report.passed else 1
+
+
 def _with_sim(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
     def run(args: argparse.Namespace) -> int:
         try:
             return command(args)
         except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] not in ("jax", "optax", "pyarrow", "tqdm", "matplotlib"):
+            if (error.name or "").split(".")[0] not in ("jax", "optax", "pyarrow", "tqdm", "matplotlib", "hypothesis"):
                 raise
             print(f"curvesense: this command needs {error.name}: pip install 'curvesense[sim]'", file=sys.stderr)
             return 2
@@ -64,6 +129,16 @@ def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"{text!r}: allowed is a whole number in 0..2^31-1")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are seconds above 0")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -207,9 +207,11 @@ def _render(specs: Sequence[Composed], seeds: Sequence[int]) -> _Rendered:
     numbers = np.array([_numbers(s) for s in specs], np.float32)
     share = np.stack([_shares(s.schedule, epochs, longest) for s in specs])
     seed = np.array(seeds, np.uint32)
-    program = _program(longest, any(s.tails for s in specs))
+    heavy = any(s.tails for s in specs)
+    program = _program(longest, heavy)
     parts = []
-    block = SMALL_BLOCK if len(seed) <= SMALL_BLOCK else BLOCK
+    common = longest == SHORTEST_PROGRAM and not heavy  # a program for a few is worth its compilation only here
+    block = SMALL_BLOCK if common and len(seed) <= SMALL_BLOCK else BLOCK
     for start in range(0, len(seed), block):
         index = np.minimum(np.arange(start, start + block), len(seed) - 1)
         spec = index if len(specs) > 1 else np.zeros_like(index)

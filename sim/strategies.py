@@ -1,209 +1,393 @@
-"""Hypothesis strategies for composed runs: a handful of scalars each, which shrink to the simplest curve.
+"""Hypothesis strategies for composed runs, with an event or without, and for what a logger writes on a bad day.
 
-`with_event(phenomenon)` draws specs that have the event at the stated strength; `without_event(phenomenon)` draws specs
-that have none of it, the look-alikes included. All have 200 epochs, so that nothing is compiled twice.
+For test suites of detectors, of readers, of anything that eats training curves:
+
+    from hypothesis import given
+    from sim.strategies import labelled_runs, with_event
+
+    @given(labelled_runs(with_event("overfitting")))
+    def test_my_detector_finds_it(labelled):
+        (event,) = labelled.of("overfitting")
+        assert event.distance_to_band(my_onset(labelled.run)) <= 5
+
+What is drawn is a spec, a handful of scalars, which `sim.composed` renders deterministically; so a failure shrinks to
+the simplest curve: no noise, few epochs, one rise of 0.1 half-way. Lengths up to 256 epochs share one compiled program,
+and so do those up to 1,024: nothing compiles while Hypothesis runs. To judge a rate, do not assert it inside an
+example: search here, then confirm on fresh seeds with `sim.composed.observe` and an exact test, as `sim.exam` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import hypothesis.strategies as st
+import numpy as np
 
-from detectors.vocabulary import Phenomenon
-from sim.composed import Composed
+from detectors.vocabulary import Phenomenon, Run
+from sim.composed import Composed, compose_one, observe
+from sim.labelled import LabelledRun
+from sim.recipe import Recipe
+from sim.schedules import Schedule
 
-__all__ = ["EPOCHS", "STRENGTH", "with_event", "without_event"]
+__all__ = [
+    "STRENGTH",
+    "awkward_runs",
+    "corner",
+    "labelled_runs",
+    "malformed_logs",
+    "mixtures",
+    "null_families",
+    "recipes",
+    "runs",
+    "with_event",
+    "without_event",
+]
 
-EPOCHS = 200
 #: Widths of the evaluation noise that an injected effect has at least.
 STRENGTH = 16
-
-_NOISE = st.sampled_from([0.005, 0.01, 0.02])
-_RHO = st.sampled_from([0.0, 0.2, 0.4])
-_WIDTHS = st.integers(STRENGTH, 3 * STRENGTH)
-_DECAY = st.integers(3, 10)
+_LEVEL = 0.5  # of the validation loss after its decay, so one noise width is half of `noise`
+_SIZE = 0.1  # of an effect where there is no noise to measure it in
+_SEEDS = st.integers(0, 1000)
 
 
-def with_event(phenomenon: str) -> st.SearchStrategy[Composed]:
-    """Specs with the event, at STRENGTH noise widths or more; ValueError for a phenomenon that no tier injects."""
-    return _pick(_WITH, phenomenon)
+def with_event(
+    phenomenon: str, *, shortest: int = 20, longest: int = 200, strength: int = STRENGTH
+) -> st.SearchStrategy[Composed]:
+    """Specs of `shortest` to `longest` epochs that have the event, `strength` to three times as many noise widths high.
+
+    ValueError for a phenomenon that no composed run has.
+    """
+    return _drawn(_pick(_WITH, phenomenon), shortest, longest, (0.0, 0.005, 0.01, 0.02), (0.0, 0.2, 0.4), strength)
 
 
-def without_event(phenomenon: str) -> st.SearchStrategy[Composed]:
-    """Specs without the event; ValueError for a phenomenon that no tier injects."""
-    return _pick(_WITHOUT, phenomenon)
+def without_event(
+    phenomenon: str, *, shortest: int = 20, longest: int = 200, autocorrelation: float = 0.8
+) -> st.SearchStrategy[Composed]:
+    """Specs without the event, look-alikes included, with noise that remembers up to `autocorrelation`.
+
+    ValueError for a phenomenon that no composed run has.
+    """
+    rho = [r for r in (0.0, 0.4, 0.8) if r <= autocorrelation]
+    return _drawn(_pick(_WITHOUT, phenomenon), shortest, longest, (0.0, 0.005, 0.02, 0.05), rho, STRENGTH)
 
 
-def _pick(table: dict[str, Callable[[], st.SearchStrategy[Composed]]], phenomenon: str) -> st.SearchStrategy[Composed]:
+def corner(phenomenon: str) -> st.SearchStrategy[Composed]:
+    """Specs of 100 to 120 epochs with the event in hardly any noise and an onset that is plain to see.
+
+    ValueError for a phenomenon that no composed run has.
+    """
+    make = _CORNER.get(phenomenon, _pick(_WITH, phenomenon))
+    return _drawn(make, 100, 120, (0.0, 0.002), (0.0,), 4 * STRENGTH)
+
+
+def mixtures(*, shortest: int = 20, longest: int = 200) -> st.SearchStrategy[Composed]:
+    """Specs in which any of the events may be, together."""
+    return _drawn(_mixture, shortest, longest, (0.0, 0.005, 0.01, 0.02), (0.0, 0.2, 0.4), STRENGTH)
+
+
+def null_families(phenomenon: str) -> dict[str, Composed]:
+    """Named specs without the event on which a rate of false alarms is worth stating, look-alikes last.
+
+    Those in which a spec has the event after all (a drop, for `lr_drop`) are left out.
+    """
+    shapes: dict[str, dict[str, Any]] = {
+        "flat": {"initial": 0.6, "decay": 0.5, "train_decay": 0.5},
+        "decay": {"decay": 8.0, "train_decay": 6.0},
+        "slow decay": {"decay": 40.0, "train_decay": 30.0},
+    }
+    three = {"drop_1": 60, "drop_2": 120, "drop_3": 160}
+    inferred = phenomenon == Phenomenon.LR_DROP
+    noisy: dict[str, Any] = {"noise": 0.02, "logged": 0 if inferred else 1}
+    families = {
+        "flat, white noise": Composed(**shapes["flat"], **noisy),
+        "flat, autocorrelation 0.4": Composed(rho=0.4, **shapes["flat"], **noisy),
+        "flat, autocorrelation 0.8": Composed(rho=0.8, **shapes["flat"], **noisy),
+        "flat, 60 epochs, autocorrelation 0.8": Composed(epochs=60, rho=0.8, **shapes["flat"], **noisy),
+        "flat, 1000 epochs, autocorrelation 0.8": Composed(epochs=1000, rho=0.8, **shapes["flat"], **noisy),
+        "flat, null drops, autocorrelation 0.8": Composed(rho=0.8, **three, **shapes["flat"], **noisy),
+        "decay, white noise": Composed(**shapes["decay"], **noisy),
+        "slow decay, autocorrelation 0.4": Composed(rho=0.4, **shapes["slow decay"], **noisy),
+        "slow decay, null drops": Composed(**three, **shapes["slow decay"], **noisy),
+        "decay, falls at drops": Composed(noise_floor=0.3, **three, **shapes["decay"], **noisy),
+        "cosine with a noise floor": Composed(cosine=1, noise_floor=0.3, **shapes["decay"], **noisy),
+        "a rise that training shares": Composed(shared=0.2, overfit_at=100, **shapes["decay"], **noisy),
+        "a rise with falling accuracy": Composed(overfit=0.3, overfit_at=100, slope=0.5, **shapes["decay"], **noisy),
+        "training mode lifts the training loss": Composed(mode=0.2, **shapes["decay"], **noisy),
+        "flat, noise growing e-fold": Composed(growth=1.0, **shapes["flat"], **noisy),
+        "flat, heavy tails": Composed(tails=1, **shapes["flat"], **noisy),
+    }
+    # the noise and its length are nothing to the truth, and the default ones have their program compiled already
+    calm = {name: dataclasses.replace(spec, tails=0, epochs=min(spec.epochs, 200)) for name, spec in families.items()}
+    return {name: spec for name, spec in families.items() if not compose_one(calm[name]).of(phenomenon, grey=True)}
+
+
+def labelled_runs(
+    specs: st.SearchStrategy[Composed], seeds: st.SearchStrategy[int] = _SEEDS
+) -> st.SearchStrategy[LabelledRun]:
+    """Runs of these specs with their events, expectations and twins."""
+    return st.builds(compose_one, specs, seeds)
+
+
+def runs(specs: st.SearchStrategy[Composed], seeds: st.SearchStrategy[int] = _SEEDS) -> st.SearchStrategy[Run]:
+    """Runs of these specs as a detector sees them."""
+    return st.builds(lambda spec, seed: observe(spec, [seed])[0], specs, seeds)
+
+
+@st.composite
+def recipes(draw: st.DrawFn) -> Recipe:
+    """Recipes of trained runs that differ in numbers only, so that training them compiles one program."""
+    milestones = draw(st.sampled_from([(), (60,), (60, 120, 160)]))
+    return Recipe(
+        seed=draw(_SEEDS),
+        separation=draw(st.sampled_from([0.8, 0.6, 1.0])),
+        label_noise=draw(st.sampled_from([0.0, 0.1, 0.2, 0.4])),
+        weight_decay=draw(st.sampled_from([0.0, 2e-4, 1e-3])),
+        augmentation=draw(st.sampled_from([0.0, 0.5, 0.7])),
+        learning_rate=draw(st.sampled_from([0.1, 0.05, 0.2])),
+        schedule=Schedule(milestones=milestones) if milestones else Schedule(kind="constant"),
+    )
+
+
+@st.composite
+def awkward_runs(draw: st.DrawFn) -> Run:
+    """Runs that a logger might write on a bad day: short, constant, huge, tiny, negative, with holes and infinities."""
+    n = draw(st.sampled_from([1, 2, 3, 7, 12, 13, 30, 61]))
+    rng = np.random.default_rng(draw(_SEEDS))
+    keys = ["train_loss", "val_loss", "val_accuracy", "learning_rate", "train_loss_eval"]
+    series = {}
+    for key in sorted(draw(st.sets(st.sampled_from(keys)))):
+        values = draw(st.sampled_from([0.0, 1.0, -3.0, 1e-300, 1e12, 1e300])) * np.ones(n)
+        values = values * (1 + draw(st.sampled_from([0.0, 1e-6, 0.1, 3.0])) * rng.standard_normal(n))
+        for bad in draw(st.lists(st.sampled_from([np.nan, np.inf, -np.inf]), max_size=3)):
+            values[rng.integers(n)] = bad
+        series[key] = values
+    return Run(epochs=np.cumsum(rng.integers(1, 4, n)) - 1.0, series=series)
+
+
+@st.composite
+def malformed_logs(draw: st.DrawFn) -> tuple[str, bytes]:
+    """(name of the flaw, bytes of a CSV log that has it), for readers: none may answer with a traceback."""
+    run = observe(Composed(epochs=draw(st.integers(2, 40))), [draw(_SEEDS)])[0]
+    rows = [[f"{v:.6g}" for v in row] for row in zip(run.epochs, *run.series.values(), strict=True)]
+    lines = [["epoch", *run.series], *rows]
+    flaw = draw(st.sampled_from(sorted(_FLAWS)))
+    return flaw, _FLAWS[flaw](lines, draw(st.integers(1, len(rows))))
+
+
+def _csv(lines: Iterable[Iterable[str]]) -> bytes:
+    return "".join(",".join(line) + "\n" for line in lines).encode()
+
+
+_FLAWS: dict[str, Callable[[list[list[str]], int], bytes]] = {
+    "empty": lambda lines, i: b"",
+    "header only": lambda lines, i: _csv(lines[:1]),
+    "header twice": lambda lines, i: _csv([*lines[:i], lines[0], *lines[i:]]),
+    "one epoch": lambda lines, i: _csv(lines[:2]),
+    "epoch repeated": lambda lines, i: _csv([*lines[: i + 1], *lines[i:]]),
+    "epochs from the last": lambda lines, i: _csv([lines[0], *lines[:0:-1]]),
+    "half a last line": lambda lines, i: _csv(lines)[: -1 - i],
+    "a cell too few": lambda lines, i: _csv([*lines[:i], lines[i][:-1], *lines[i + 1 :]]),
+    "a cell too many": lambda lines, i: _csv([*lines[:i], [*lines[i], "1"], *lines[i + 1 :]]),
+    "nan in words": lambda lines, i: _csv([*lines[:i], [lines[i][0], *["nan"] * (len(lines[i]) - 1)], *lines[i + 1 :]]),
+    "words in a cell": lambda lines, i: _csv([*lines[:i], [*lines[i][:-1], "tensor(1.)"], *lines[i + 1 :]]),
+    "no validation": lambda lines, i: _csv([line[:2] for line in lines]),
+    "bytes that are no text": lambda lines, i: _csv(lines[:i]) + b"\xff\xfe\x00\x01" + _csv(lines[i:]),
+}
+
+
+class _Scale:
+    """What every spec draws first: a length, a noise, and from both how large and how long events are."""
+
+    def __init__(
+        self, draw: st.DrawFn, shortest: int, longest: int, noises: Iterable[float], rho: Iterable[float], strength: int
+    ) -> None:
+        self.epochs = draw(st.integers(shortest, longest))
+        noise = draw(st.sampled_from(list(noises)))
+        decay = self.time(draw(st.sampled_from([0.025, 0.04, 0.05])))
+        self.fields: dict[str, Any] = {
+            "epochs": self.epochs,
+            "noise": noise,
+            "rho": draw(st.sampled_from(list(rho))) if noise else 0.0,
+            "accuracy_noise": 0.002 if noise else 0.0,
+            "train_noise": 0.005 if noise else 0.0,
+            "decay": decay,
+            "train_decay": decay,
+        }
+        widths = strength * draw(st.sampled_from([1.0, 1.5, 2.0, 3.0])) if noise else 0.0
+        self.size = round(widths * noise * _LEVEL, 6) or _SIZE
+
+    def time(self, share: float) -> float:
+        """So much of the run, in epochs."""
+        return round(share * self.epochs, 2)
+
+    def at(self, share: float) -> int:
+        """The epoch at this share of the run, from 1 on."""
+        return max(round(share * self.epochs), 1)
+
+    def spec(self, **fields: Any) -> Composed:
+        return Composed(**{**self.fields, **fields})
+
+
+_Draw = Callable[[st.DrawFn, _Scale], Composed]
+
+
+def _pick(table: dict[str, _Draw], phenomenon: str) -> _Draw:
     if phenomenon not in table:
         raise ValueError(f"no composed runs with or without {phenomenon!r}; there are {sorted(map(str, table))}")
-    return table[phenomenon]()
+    return table[phenomenon]
 
 
-@st.composite
-def _overfitting(draw: st.DrawFn) -> Composed:
-    noise, at = draw(_NOISE), draw(st.integers(40, 140))
-    return Composed(
-        noise=noise,
-        rho=draw(_RHO),
-        decay=draw(_DECAY),
-        overfit=draw(_WIDTHS) * noise * 0.5,
-        overfit_at=at,
-        overfit_span=draw(st.integers(20, 40)),
-        drop_1=draw(st.sampled_from([0, 20])),
-    )
+def _drawn(
+    make: _Draw, shortest: int, longest: int, noises: Iterable[float], rho: Iterable[float], strength: int
+) -> st.SearchStrategy[Composed]:
+    if not 4 <= shortest <= longest:
+        raise ValueError(f"shortest={shortest!r}, longest={longest!r}: needed is 4 <= shortest <= longest")
+
+    @st.composite
+    def specs(draw: st.DrawFn) -> Composed:
+        return make(draw, _Scale(draw, shortest, longest, noises, rho, strength))
+
+    return specs()
 
 
-@st.composite
-def _no_overfitting(draw: st.DrawFn) -> Composed:
-    """Decays, plateaus, falls at drops, null drops; noise that remembers."""
-    drops = draw(st.sampled_from([(0, 0, 0), (60, 0, 0), (60, 120, 160)]))
-    return Composed(
-        noise=draw(st.sampled_from([0.005, 0.02, 0.05])),
-        rho=draw(st.sampled_from([0.0, 0.4, 0.8])),
-        decay=draw(st.sampled_from([1, 5, 20, 60])),
-        train_decay=draw(st.sampled_from([1, 5, 20, 60])),
-        noise_floor=draw(st.sampled_from([0.0, 0.1, 0.4])),
-        drop_1=drops[0],
-        drop_2=drops[1],
-        drop_3=drops[2],
-    )
+_LATE = st.sampled_from([0.5, 0.4, 0.3, 0.6, 0.7])  # where an event begins, half-way first
+_SPAN = st.sampled_from([0.2, 0.1, 0.15])  # how long it takes
 
 
-@st.composite
-def _gap(draw: st.DrawFn) -> Composed:
-    noise = draw(_NOISE)
-    return Composed(
-        noise=noise,
-        rho=draw(_RHO),
-        decay=draw(_DECAY),
-        train_decay=draw(st.integers(12, 25)),
-        train_bayes=0.45 - draw(_WIDTHS) * noise * 0.5,
-    )
+def _overfitting(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(overfit=s.size, overfit_at=s.at(draw(_LATE)), overfit_span=s.at(draw(_SPAN)))
 
 
-@st.composite
-def _no_gap(draw: st.DrawFn) -> Composed:
-    return Composed(
-        noise=draw(_NOISE),
-        rho=draw(_RHO),
-        decay=draw(_DECAY),
-        train_decay=draw(_DECAY),
-        train_bayes=draw(st.sampled_from([0.45, 0.475, 0.5, 0.6])),
-        mode=draw(st.sampled_from([0.0, 0.1])),
-    )
+def _overfitting_at_a_corner(draw: st.DrawFn, s: _Scale) -> Composed:
+    """The loss still falls when the rise sets in: its bottom is a corner."""
+    return s.spec(decay=s.time(0.2), overfit=1.0, overfit_at=s.at(draw(_LATE)), overfit_span=s.at(0.3))
 
 
-@st.composite
-def _drop(draw: st.DrawFn) -> Composed:
-    return Composed(
-        noise=draw(_NOISE),
-        rho=draw(_RHO),
-        drop_1=draw(st.integers(30, 100)),
-        drop_2=draw(st.sampled_from([0, 140])),
-        factor=draw(st.sampled_from([0.1, 0.2, 0.5])),
-    )
+def _divergence_at_a_corner(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(decay=s.time(0.2), drift=1.0, drift_at=s.at(draw(_LATE)), drift_span=s.at(0.3), slope=0.0)
 
 
-@st.composite
-def _no_drop(draw: st.DrawFn) -> Composed:
-    return Composed(
-        noise=draw(_NOISE), rho=draw(_RHO), decay=draw(_DECAY), overfit=draw(st.sampled_from([0.0, 0.2])), overfit_at=80
-    )
+def _drops(draw: st.DrawFn, s: _Scale) -> dict[str, int]:
+    """No drop, one, or the question's three."""
+    shares = draw(st.sampled_from([(), (0.3,), (0.3, 0.6, 0.8)]))
+    return {f"drop_{i + 1}": s.at(share) for i, share in enumerate(shares)}
 
 
-@st.composite
-def _relief(draw: st.DrawFn) -> Composed:
-    noise, factor = draw(_NOISE), draw(st.sampled_from([0.1, 0.2]))
-    floor = draw(_WIDTHS) * noise * 0.5 / (1 - factor)
-    return Composed(
-        noise=noise,
-        rho=draw(_RHO),
-        decay=draw(_DECAY),
+def _decays(draw: st.DrawFn, s: _Scale) -> dict[str, float]:
+    """From settled within an epoch to still falling at the end."""
+    shares = st.sampled_from([0.005, 0.025, 0.1, 0.3])
+    return {"decay": s.time(draw(shares)), "train_decay": s.time(draw(shares))}
+
+
+def _no_overfitting(draw: st.DrawFn, s: _Scale) -> Composed:
+    """Decays, plateaus, falls at drops, null drops, a rise that training shares."""
+    shared = draw(st.sampled_from([0.0, 0.0, 0.2]))
+    if shared:
+        return s.spec(shared=shared, overfit_at=s.at(draw(_LATE)), overfit_span=s.at(draw(_SPAN)))
+    return s.spec(**_decays(draw, s), **_drops(draw, s), noise_floor=draw(st.sampled_from([0.0, 0.1, 0.4])))
+
+
+def _gap(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(train_decay=s.time(draw(st.sampled_from([0.1, 0.06]))), train_bayes=round(0.45 - min(s.size, 0.3), 6))
+
+
+def _no_gap(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(train_bayes=draw(st.sampled_from([0.5, 0.46, 0.475, 0.6])), mode=draw(st.sampled_from([0.0, 0.1])))
+
+
+def _drop(draw: st.DrawFn, s: _Scale) -> Composed:
+    """One drop or two; where the rate is not logged, one that is to be seen."""
+    if draw(st.booleans()):
+        first = s.at(draw(st.sampled_from([0.5, 0.4, 0.6])))
+        return s.spec(
+            logged=0, drop_1=first, factor=0.1, noise_floor=max(4 * s.size, 0.2), relax=0.3, decay=s.time(0.025)
+        )
+    first, second = s.at(draw(st.sampled_from([0.5, 0.2, 0.3]))), draw(st.sampled_from([0.0, 0.7]))
+    return s.spec(drop_1=first, drop_2=s.at(second) if second else 0, factor=draw(st.sampled_from([0.2, 0.1, 0.5])))
+
+
+def _no_drop(draw: st.DrawFn, s: _Scale) -> Composed:
+    """Smooth schedules, and curves whose rate is not logged and never drops."""
+    rises = {"overfit": draw(st.sampled_from([0.0, 0.2])), "overfit_at": s.at(0.4)}
+    if draw(st.booleans()):
+        return s.spec(cosine=1, noise_floor=draw(st.sampled_from([0.0, 0.3])), **rises)
+    return s.spec(logged=0, **_decays(draw, s), **rises)
+
+
+def _relief(draw: st.DrawFn, s: _Scale) -> Composed:
+    factor = draw(st.sampled_from([0.2, 0.1]))
+    return s.spec(
         factor=factor,
-        noise_floor=floor,
-        relax=draw(st.sampled_from([0.5, 1.0, 2.0])),
-        drop_1=draw(st.integers(60, 130)),
+        noise_floor=round(s.size / (1 - factor), 6),
+        relax=draw(st.sampled_from([1.0, 0.5, 2.0])),
+        drop_1=s.at(draw(st.sampled_from([0.5, 0.4, 0.6]))),
         overfit=draw(st.sampled_from([0.0, 0.1])),
-        overfit_at=30,
-        overfit_span=150,
+        overfit_at=s.at(0.15),
+        overfit_span=s.at(0.75),
     )
 
 
-@st.composite
-def _null_drop(draw: st.DrawFn) -> Composed:
+def _null_drop(draw: st.DrawFn, s: _Scale) -> Composed:
     """Drops that change nothing, on plateaus, decays and rises."""
-    return Composed(
-        noise=draw(st.sampled_from([0.005, 0.02, 0.05])),
-        rho=draw(st.sampled_from([0.0, 0.25, 0.5])),
-        decay=draw(st.sampled_from([1, 5, 20, 60])),
-        drop_1=draw(st.integers(50, 80)),
-        drop_2=draw(st.integers(110, 140)),
+    return s.spec(
+        **_decays(draw, s),
+        drop_1=s.at(draw(st.sampled_from([0.4, 0.25, 0.3]))),
+        drop_2=s.at(draw(st.sampled_from([0.7, 0.55, 0.6]))),
         overfit=draw(st.sampled_from([0.0, 0.1, 0.3])),
-        overfit_at=draw(st.sampled_from([20, 60, 100])),
-        overfit_span=100,
+        overfit_at=s.at(draw(st.sampled_from([0.5, 0.1, 0.3]))),
+        overfit_span=s.at(0.5),
     )
 
 
-@st.composite
-def _divergence(draw: st.DrawFn) -> Composed:
-    noise = draw(_NOISE)
-    return Composed(
-        noise=noise,
-        rho=draw(_RHO),
-        decay=draw(_DECAY),
-        drift=draw(_WIDTHS) * noise * 0.5,
-        drift_at=draw(st.integers(40, 140)),
-        drift_span=draw(st.integers(20, 40)),
-        gain=draw(st.sampled_from([0.0, 0.02])),
-        accuracy_noise=0.002,
+def _divergence(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(
+        drift=s.size, drift_at=s.at(draw(_LATE)), drift_span=s.at(draw(_SPAN)), gain=draw(st.sampled_from([0.0, 0.02]))
     )
 
 
-@st.composite
-def _no_divergence(draw: st.DrawFn) -> Composed:
+def _no_divergence(draw: st.DrawFn, s: _Scale) -> Composed:
     """Nothing, or a rise with which accuracy falls."""
-    noise = draw(_NOISE)
-    return Composed(
-        noise=noise,
-        rho=draw(st.sampled_from([0.0, 0.4, 0.8])),
-        decay=draw(_DECAY),
-        overfit=draw(st.sampled_from([0, STRENGTH, 3 * STRENGTH])) * noise * 0.5,
-        overfit_at=draw(st.integers(40, 140)),
-        overfit_span=draw(st.integers(20, 40)),
-        slope=0.5,
-        accuracy_noise=0.002,
-    )
+    rise = draw(st.sampled_from([0, 1])) * max(2 * s.size, 0.1)
+    return s.spec(overfit=rise, overfit_at=s.at(draw(_LATE)), overfit_span=s.at(draw(_SPAN)), slope=0.5)
 
 
-@st.composite
-def _inversion(draw: st.DrawFn) -> Composed:
-    noise = draw(_NOISE)
-    return Composed(
-        noise=noise,
-        rho=draw(_RHO),
-        decay=draw(_DECAY),
-        train_decay=draw(st.integers(12, 25)),
-        mode=draw(_WIDTHS) * noise,
-        train_bayes=draw(st.sampled_from([0.2, 0.3])),
-    )
+def _inversion(draw: st.DrawFn, s: _Scale) -> Composed:
+    train_decay = s.time(draw(st.sampled_from([0.1, 0.06])))
+    return s.spec(train_decay=train_decay, mode=2 * s.size, train_bayes=draw(st.sampled_from([0.2, 0.3])))
 
 
-@st.composite
-def _no_inversion(draw: st.DrawFn) -> Composed:
+def _no_inversion(draw: st.DrawFn, s: _Scale) -> Composed:
     """Training loss below the risk from the first epoch on, or equal to it."""
-    return Composed(
-        noise=draw(_NOISE),
-        rho=draw(_RHO),
-        decay=draw(st.sampled_from([0.2, 10.0, 30.0])),
+    return s.spec(
+        decay=max(s.time(draw(st.sampled_from([0.001, 0.05, 0.15]))), 0.2),
         train_decay=0.2,
         initial=0.6,
         train_bayes=draw(st.sampled_from([0.3, 0.45, 0.5])),
     )
 
 
-_WITH: dict[str, Callable[[], st.SearchStrategy[Composed]]] = {
+def _mixture(draw: st.DrawFn, s: _Scale) -> Composed:
+    def maybe(value: float) -> float:
+        return draw(st.sampled_from([0.0, value]))
+
+    return s.spec(
+        **_drops(draw, s),
+        noise_floor=maybe(2 * s.size),
+        overfit=maybe(s.size),
+        overfit_at=s.at(draw(_LATE)),
+        overfit_span=s.at(draw(_SPAN)),
+        drift=maybe(s.size),
+        drift_at=s.at(draw(_LATE)),
+        drift_span=s.at(draw(_SPAN)),
+        gain=maybe(0.02),
+        mode=maybe(s.size),
+        train_bayes=draw(st.sampled_from([0.47, 0.3])),
+    )
+
+
+_WITH: dict[str, _Draw] = {
     Phenomenon.OVERFITTING: _overfitting,
     Phenomenon.GENERALIZATION_GAP: _gap,
     Phenomenon.LR_DROP: _drop,
@@ -211,7 +395,11 @@ _WITH: dict[str, Callable[[], st.SearchStrategy[Composed]]] = {
     Phenomenon.LOSS_ACCURACY_DIVERGENCE: _divergence,
     Phenomenon.TRAIN_ABOVE_VAL: _inversion,
 }
-_WITHOUT: dict[str, Callable[[], st.SearchStrategy[Composed]]] = {
+_CORNER: dict[str, _Draw] = {
+    Phenomenon.OVERFITTING: _overfitting_at_a_corner,
+    Phenomenon.LOSS_ACCURACY_DIVERGENCE: _divergence_at_a_corner,
+}
+_WITHOUT: dict[str, _Draw] = {
     Phenomenon.OVERFITTING: _no_overfitting,
     Phenomenon.GENERALIZATION_GAP: _no_gap,
     Phenomenon.LR_DROP: _no_drop,

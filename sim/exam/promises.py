@@ -1,0 +1,113 @@
+"""Checks of what a finding says about itself: its interval, its p-value, the epoch at which it was known."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from detectors.claims import Coverage, KnownAt, Online, PValues
+from detectors.vocabulary import Run
+from sim.exam.candidate import Candidate
+from sim.exam.check import Ask, Check, Skipped, Spec, Violation, either, exact, rate, sharp
+from sim.exam.compare import matched, said
+from sim.exam.silence import beyond
+
+__all__ = ["CHECKS"]
+
+LOOKS = 4  # prefixes of a run at which an online detector is asked
+_HALF = 0.5  # the alpha at which p-values are looked at, so that there are many of them
+
+
+@rate("promises", "exact binomial test: Clopper & Pearson, 1934", claim=Coverage, over="average", sharpness=0.5,
+      allowed=lambda candidate: 1 - float(getattr(candidate.detector, "level", 0.9)))  # fmt: skip
+def intervals_hold_the_onset(ask: Ask, spec: Spec, run: Run) -> bool | None:
+    """Of the events that are found, the onset lies in the interval with the level that the detector states (0.9)."""
+    pairs = matched(ask.subject.material(spec), ask.detect(run, "", spec), run)
+    if not pairs:
+        return None
+    return any(not f.onset_interval[0] <= e.onset <= f.onset_interval[1] for e, f in pairs)
+
+
+@rate("promises", "coverage is cheap: the whole run always covers", claim=Coverage, over="average", specs=sharp,
+      allowed=lambda candidate: 0.1)  # fmt: skip
+def intervals_say_something(ask: Ask, spec: Spec, run: Run) -> bool | None:
+    """Where the onset is plain to see, the interval is shorter than half of the run."""
+    pairs = matched(ask.subject.material(spec), ask.detect(run, "", spec), run)
+    if not pairs:
+        return None
+    longest = max(f.onset_interval[1] - f.onset_interval[0] for _, f in pairs)
+    return bool(longest > 0.5 * (run.epochs[-1] - run.epochs[0]))
+
+
+def _looked_at(candidate: Candidate) -> tuple[Candidate, float]:
+    """The detector at an alpha where many p-values are seen, and the p-value at which they are counted."""
+    lax = candidate.with_alpha(_HALF)
+    return (candidate, candidate.alpha / 5) if lax is None else (lax, _HALF / 5)
+
+
+@rate("promises", "p-values are super-uniform under the null: Lehmann & Romano, Testing Statistical Hypotheses, §3.3",
+      claim=PValues, over="families", beyond=beyond,
+      allowed=lambda candidate: _looked_at(candidate)[1])  # fmt: skip
+def p_values_are_none_too_small(ask: Ask, spec: Spec, run: Run) -> bool | None:
+    """Among null runs of each family at most a tenth has a p-value of a tenth or less, asked at alpha 0.5.
+
+    Where alpha cannot be set: at most a share alpha / 5 has one that small.
+    """
+    if ask.subject.grey(spec):
+        return None
+    lax, share = _looked_at(ask.candidate)
+    p = [f.p_value for f in lax.detect(run)]
+    if None in p:
+        raise Skipped("its findings have no p-value")
+    return any(value is not None and value <= share for value in p)
+
+
+@rate("promises", "peers' rules date an alarm with the benefit of hindsight", claim=KnownAt, over="average",
+      allowed=lambda candidate: 0.1)  # fmt: skip
+def what_was_known_was_known(ask: Ask, spec: Spec, run: Run) -> bool | None:
+    """A finding that says it was known at epoch x is found in the run up to x, within a tenth of the run."""
+    pairs = matched(ask.subject.material(spec), ask.detect(run, "the whole run", spec), run)
+    for event, finding in pairs:
+        late = run.until(finding.known_at + 0.1 * (run.epochs[-1] - run.epochs[0]))
+        if not matched([event], ask.detect(late, f"up to {late.epochs[-1]:.10g}", spec), run):
+            return True
+    return False if pairs else None
+
+
+@exact("promises", "what is said live cannot be unsaid", claim=Online, specs=either, share=2.0,
+       pace=st.sampled_from([0.5, 0.2, 0.1]))  # fmt: skip
+def takes_nothing_back(ask: Ask, spec: Spec, seed: int, pace: float) -> None:
+    """Asked again and again while the run grows, in steps of any size, a detector repeats all that it has said."""
+    run = ask.run(spec, seed)
+    before: list[tuple[float, str]] = []
+    step = max(round(pace * len(run)), 1)
+    for last in [*range(step, len(run), step), len(run)]:
+        part = run.until(float(run.epochs[last - 1]))
+        verdict = ask.candidate.detect(part)
+        now = [(f.onset, f.kind) for f in verdict]
+        if lost := [claim for claim in before if claim not in now]:
+            ask.detect(part, f"after {last} rows", spec)
+            raise Violation(f"the finding at epoch {lost[0][0]:.10g} is gone after {last} rows: {said(verdict)}")
+        before = now
+
+
+@rate("promises", "Ville, 1939: a level that holds at every look at once", claim=Online, over="families",
+      every=2, beyond=beyond, allowed=lambda candidate: candidate.alpha)  # fmt: skip
+def stays_silent_at_every_look(ask: Ask, spec: Spec, run: Run) -> bool | None:
+    """Asked at several prefixes of a null run, the chance that it ever alarms is at most alpha."""
+    if ask.candidate.claim(Online) is None:
+        raise Skipped("it does not promise to be asked again and again")
+    if ask.subject.grey(spec):
+        return None
+    n = len(run)
+    looks = [run.until(float(run.epochs[max(n * (k + 1) // LOOKS, 1) - 1])) for k in range(LOOKS)]
+    return any(bool(ask.detect(part, f"the first {len(part)} rows", spec).findings) for part in looks)
+
+
+CHECKS: tuple[Check, ...] = (
+    intervals_hold_the_onset,
+    intervals_say_something,
+    p_values_are_none_too_small,
+    what_was_known_was_known,
+    takes_nothing_back,
+    stays_silent_at_every_look,
+)
