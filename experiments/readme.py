@@ -1,4 +1,4 @@
-"""Fill the tables of README.md from the files in `experiments/results/`; `--check` only says whether they are current.
+"""Fill the tables of the READMEs from the files in `experiments/results/`; `--check` says whether they are current.
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is a key of TABLES.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+FILES = (ROOT / "README.md", ROOT / "sim" / "exam" / "README.md")
 RESULTS = ROOT / "experiments" / "results"
 
 
@@ -76,7 +77,65 @@ def alarms() -> str:
     return table(["detector", "alpha", "worst null family found", "alarms", "95 % upper bound"], body)
 
 
-TABLES: dict[str, Callable[[], str]] = {"detectors": detectors, "boxes": boxes, "real": real, "alarms": alarms}
+def levels() -> str:
+    """What each level of the exam catches."""
+    from sim.exam import LEVELS
+
+    body = [
+        [f"`{level.name}`", str(level.examples), f"{level.specs} × {level.seeds}", f"{level.multiple:g} alpha"]
+        for level in LEVELS.values()
+    ]
+    return table(["level", "examples of an exact check", "runs in a search", "false alarms caught from"], body)
+
+
+def checks() -> str:
+    """Every check with its reason."""
+    from sim.exam import CHECKS
+
+    body = [
+        [c.group, f"`{c.name}`", "" if c.claim is None else f"`{c.claim.__name__}`", c.rationale, c.source]
+        for c in CHECKS.values()
+    ]
+    return table(["group", "check", "claim", "why", "after"], body)
+
+
+def sabotage() -> str:
+    """Each sabotaged detector: what it does, whether the check meant for it caught it, what else failed."""
+    from sim.exam.sabotage import SABOTAGES
+
+    lines = [r for r in rows("sabotage.csv") if r["honest"] == "False"]
+    body = []
+    for check, make in SABOTAGES.items():
+        mine = [r for r in lines if r["meant_for"] == check]
+        caught = next(r["status"] for r in mine if r["check"] == check)
+        others = [f"`{r['check']}`" for r in mine if r["status"] == "failed" and r["check"] != check]
+        does = " ".join((make.__doc__ or "").split())
+        body.append([f"`{mine[0]['detector']}`", does, f"`{check}`", "caught" if caught == "failed" else caught,
+                     ", ".join(others)])  # fmt: skip
+    return table(["detector", "what it does", "the check meant for it", "", "what else fails"], body)
+
+
+def honest() -> str:
+    """Each honest detector: how many checks it passed, and what it does not promise and fails."""
+    lines = [r for r in rows("sabotage.csv") if r["honest"] == "True"]
+    body = []
+    for name in dict.fromkeys(r["detector"] for r in lines):
+        status = [(r["check"], r["status"]) for r in lines if r["detector"] == name]
+        counts = [str(sum(s == what for _, s in status)) for what in ("passed", "failed", "skipped")]
+        body.append([f"`{name}`", *counts, ", ".join(f"`{c}`" for c, s in status if s == "not promised")])
+    return table(["detector", "passed", "failed", "skipped", "not promised, and fails"], body)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "detectors": detectors,
+    "boxes": boxes,
+    "real": real,
+    "alarms": alarms,
+    "levels": levels,
+    "checks": checks,
+    "sabotage": sabotage,
+    "honest": honest,
+}
 
 
 def filled(text: str) -> str:
@@ -92,11 +151,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    if args.check:
-        return int(filled(text) != text)
-    readme.write_text(filled(text))
+    for readme in FILES:
+        text = readme.read_text()
+        if args.check and filled(text) != text:
+            return 1
+        readme.write_text(filled(text))
     return 0
 
 

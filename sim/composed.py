@@ -47,7 +47,7 @@ __all__ = ["DROPS", "Composed", "compose", "compose_one", "observe"]
 
 DROPS = 3  # a composed run has at most this many
 BLOCK = 64  # runs in a compiled block, ...
-SMALL_BLOCK = 8  # ... and in the one for a few; a run has the same bits in either, a test holds it
+SMALL_BLOCK = 8  # ... and in one for a few; a run has the same bits in either, a test holds it
 SHORTEST_PROGRAM = 256  # epochs of the shortest compiled program; the next ones have four times as many
 _CURVES = ("risk", "population_accuracy", "train_loss_eval", "train_loss", "risk_calibrated")
 _SERIES = ("train_loss", "val_loss", "val_accuracy")
@@ -190,10 +190,15 @@ def _labelled(spec: Composed, seed: int, rendered: _Rendered, i: int) -> Labelle
 
 
 def _run(spec: Composed, seed: int, rendered: _Rendered, i: int) -> Run:
-    series = {name: rendered.series[i, s].astype(np.float64) for s, name in enumerate(_SERIES)}
+    series = {name: rendered.series[i, s] for s, name in enumerate(_SERIES)}
     if spec.logged:
-        series["learning_rate"] = spec.schedule.rates(spec.learning_rate, spec.epochs)
+        series["learning_rate"] = _rates(spec.schedule, spec.learning_rate, spec.epochs)
     return Run(epochs=np.arange(1.0, spec.epochs + 1), series=series, name=f"composed-{seed}", source="composed")
+
+
+@lru_cache(maxsize=1024)
+def _rates(schedule: Schedule, peak: float, epochs: int) -> np.ndarray:
+    return schedule.rates(peak, epochs)
 
 
 def _render(specs: Sequence[Composed], seeds: Sequence[int]) -> _Rendered:
@@ -206,18 +211,23 @@ def _render(specs: Sequence[Composed], seeds: Sequence[int]) -> _Rendered:
     longest = _program_epochs(epochs)
     numbers = np.array([_numbers(s) for s in specs], np.float32)
     share = np.stack([_shares(s.schedule, epochs, longest) for s in specs])
+    curves, twins = _in_blocks(_expectations(longest), len(specs), numbers, share)
     seed = np.array(seeds, np.uint32)
-    heavy = any(s.tails for s in specs)
-    program = _program(longest, heavy)
+    observed = _observations(longest, any(s.tails for s in specs))
+    if len(specs) == 1:
+        numbers, curves, twins = (np.broadcast_to(a, (len(seed), *a.shape[1:])) for a in (numbers, curves, twins))
+    (series,) = _in_blocks(observed, len(seed), numbers, curves, seed, np.full(len(seed), epochs, np.float32))
+    return _Rendered(curves[:, :, :epochs], twins[:, :, :epochs], series[:, :, :epochs])
+
+
+def _in_blocks(program: Any, runs: int, *arguments: np.ndarray) -> list[np.ndarray]:
+    """The outputs of a program of one block, called on as many blocks as `runs` runs need, the last one padded."""
+    block = SMALL_BLOCK if runs <= SMALL_BLOCK else BLOCK
     parts = []
-    common = longest == SHORTEST_PROGRAM and not heavy  # a program for a few is worth its compilation only here
-    block = SMALL_BLOCK if common and len(seed) <= SMALL_BLOCK else BLOCK
-    for start in range(0, len(seed), block):
-        index = np.minimum(np.arange(start, start + block), len(seed) - 1)
-        spec = index if len(specs) > 1 else np.zeros_like(index)
-        out = program(numbers[spec], share[spec], seed[index], np.float32(epochs))
-        parts.append([np.asarray(o)[: len(seed) - start, :, :epochs] for o in out])
-    return _Rendered(*(np.concatenate(p) for p in zip(*parts, strict=True)))
+    for start in range(0, runs, block):
+        index = np.minimum(np.arange(start, start + block), runs - 1)
+        parts.append([np.asarray(out)[: runs - start] for out in program(*(a[index] for a in arguments))])
+    return [np.concatenate(p) for p in zip(*parts, strict=True)]
 
 
 def _program_epochs(epochs: int) -> int:
@@ -245,21 +255,29 @@ def _shares(schedule: Schedule, epochs: int, longest: int) -> np.ndarray:
     return share
 
 
-@lru_cache(maxsize=16)
-def _program(longest: int, heavy: bool) -> Any:
-    """The compiled block for runs of up to `longest` epochs; without `heavy`, for specs that have no heavy tails."""
+@lru_cache(maxsize=8)
+def _expectations(longest: int) -> Any:
+    """The compiled block that turns specs into their curves and twins, for runs of up to `longest` epochs."""
 
-    def one(numbers: jax.Array, share: jax.Array, seed: jax.Array, epochs: jax.Array) -> Any:
-        return _compose(dict(zip(_NUMBERS, numbers, strict=True)), share, seed, epochs, heavy)
+    def one(numbers: jax.Array, share: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _expected(dict(zip(_NUMBERS, numbers, strict=True)), share)
 
-    return jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None)))
+    return jax.jit(jax.vmap(one))
 
 
-def _compose(
-    c: dict[str, jax.Array], share: jax.Array, seed: jax.Array, epochs: jax.Array, heavy: bool
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    longest = share.shape[-1]  # of the program; the run has `epochs` of them
-    x = jnp.arange(1.0, longest + 1)
+@lru_cache(maxsize=8)
+def _observations(longest: int, heavy: bool) -> Any:
+    """The compiled block that adds the noise of a seed to curves; without `heavy`, for specs without heavy tails."""
+
+    def one(numbers: jax.Array, curves: jax.Array, seed: jax.Array, epochs: jax.Array) -> tuple[jax.Array]:
+        return (_observed(dict(zip(_NUMBERS, numbers, strict=True)), curves, seed, epochs, heavy),)
+
+    return jax.jit(jax.vmap(one))
+
+
+def _expected(c: dict[str, jax.Array], share: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(curves, twins) of one spec, shapes (curves, epochs) and (DROPS, epochs)."""
+    x = jnp.arange(1.0, share.shape[-1] + 1)
     before = x - 1
 
     def floor(rates: jax.Array) -> jax.Array:
@@ -289,6 +307,13 @@ def _compose(
     earlier = earlier + jnp.concatenate([jnp.zeros(1), shared[:-1]])
     logged = (earlier + level) / 2 + c["mode"]
     accuracy = jnp.clip(accuracy, 0.001, 0.999)
+    return jnp.stack([risk[0], accuracy, level, logged, risk[0] - drift]), risk[1:]
+
+
+def _observed(c: dict[str, jax.Array], curves: jax.Array, seed: jax.Array, epochs: jax.Array, heavy: bool) -> jax.Array:
+    """The series of one run, shape (series, epochs); `epochs` of the program's are the run's."""
+    risk, accuracy, _, logged, _ = curves
+    longest = curves.shape[-1]
 
     def ar1(counter: int) -> jax.Array:
         z = jax.random.normal(stream(seed, Purpose.NOISE, counter), (longest,))
@@ -300,17 +325,15 @@ def _compose(
         noise = jnp.concatenate([z[:1], jax.lax.scan(step, z[0], z[1:])[1]])
         return grown * (jnp.where(c["tails"] > 0, _heavy(noise), noise) if heavy else noise)
 
-    grown = jnp.exp(c["growth"] * (x / epochs - 0.5))
+    grown = jnp.exp(c["growth"] * (jnp.arange(1.0, longest + 1) / epochs - 0.5))
     white = jax.random.normal(stream(seed, Purpose.NOISE, 2), (longest,))
-    curves = jnp.stack([risk[0], accuracy, level, logged, risk[0] - drift])
-    series = jnp.stack(
+    return jnp.stack(
         [
             logged * (1 + c["train_noise"] * grown * white),
-            risk[0] * (1 + c["noise"] * ar1(0)),
+            risk * (1 + c["noise"] * ar1(0)),
             accuracy + c["accuracy_noise"] * ar1(1),
         ]
     )
-    return curves, risk[1:], series
 
 
 def _heavy(z: jax.Array) -> jax.Array:

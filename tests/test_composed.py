@@ -127,12 +127,12 @@ def test_the_evaluation_noise_has_the_level_and_the_memory_that_were_asked_for(r
 def test_another_spec_and_another_number_of_runs_compile_nothing():
     observe(Composed(epochs=50), range(BLOCK))
     compose_one(Composed(epochs=50))
-    program = composed._program(256, False)
-    before = program._cache_size()
+    programs = composed._expectations(256), composed._observations(256, False)
+    before = [program._cache_size() for program in programs]
     compose_one(Composed(epochs=70, overfit=0.3, overfit_at=20, drop_1=10, noise_floor=0.2, rho=0.7))
     observe(Composed(epochs=230, cosine=1, growth=1.0), range(3))
 
-    assert program._cache_size() == before
+    assert [program._cache_size() for program in programs] == before
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from detectors.diagnosis import diagnose
 from detectors.overfitting import Overfitting
 from detectors.vocabulary import Detector, Finding, Run, Verdict, absent, found
 from sim.composed import Composed, compose_one, observe
+from sim.strategies import awkward_runs
 
 EVENTFUL = Composed(
     drop_1=60,
@@ -45,23 +46,6 @@ def claims(verdict: Verdict) -> list[tuple[float, float | None, str]]:
 def test_the_eventful_run_has_something_for_every_detector(phenomenon):
     assert compose_one(EVENTFUL).of(phenomenon)
     assert CATALOGUE[phenomenon]().detect(eventful(0)).status == "found"
-
-
-@st.composite
-def awkward_runs(draw: st.DrawFn) -> Run:
-    """Runs that a logger might write on a bad day: short, constant, huge, tiny, negative, with holes and infinities."""
-    n = draw(st.sampled_from([1, 2, 3, 7, 12, 13, 30, 61]))
-    rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    series = {}
-    for key in draw(
-        st.sets(st.sampled_from(["train_loss", "val_loss", "val_accuracy", "learning_rate", "train_loss_eval"]))
-    ):
-        values = draw(st.sampled_from([0.0, 1.0, -3.0, 1e-300, 1e12, 1e300])) * np.ones(n)
-        values = values * (1 + draw(st.sampled_from([0.0, 1e-6, 0.1, 3.0])) * rng.standard_normal(n))
-        for bad in draw(st.lists(st.sampled_from([np.nan, np.inf, -np.inf]), max_size=3)):
-            values[rng.integers(n)] = bad
-        series[key] = values
-    return Run(epochs=np.cumsum(rng.integers(1, 4, n)) - 1.0, series=series)
 
 
 @detector

@@ -265,10 +265,15 @@ def test_the_same_seed_gives_the_same_report_and_another_one_other_runs():
 
 def test_nothing_is_compiled_while_hypothesis_runs():
     examine(Mute(), level="quick", only=["finds_what_was_injected", "ignores_names"])
-    before = [composed._program(256, False)._cache_size(), composed._program.cache_info().currsize]
+
+    def compiled() -> list[int]:
+        programs = composed._expectations(256), composed._observations(256, False)
+        return [*(p._cache_size() for p in programs), composed._observations.cache_info().currsize]
+
+    before = compiled()
     examine(Mute(), only=["finds_what_was_injected", "ignores_names", "finds_it_after_a_drop"])
 
-    assert [composed._program(256, False)._cache_size(), composed._program.cache_info().currsize] == before
+    assert compiled() == before
 
 
 def test_what_is_not_promised_is_shown_and_not_held_against_a_detector():

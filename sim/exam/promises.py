@@ -45,7 +45,7 @@ def _looked_at(candidate: Candidate) -> tuple[Candidate, float]:
 
 
 @rate("promises", "p-values are super-uniform under the null: Lehmann & Romano, Testing Statistical Hypotheses, §3.3",
-      claim=PValues, over="families", beyond=beyond,
+      claim=PValues, over="families", sharpness=0.5, beyond=beyond,
       allowed=lambda candidate: _looked_at(candidate)[1])  # fmt: skip
 def p_values_are_none_too_small(ask: Ask, spec: Spec, run: Run) -> bool | None:
     """Among null runs of each family at most a tenth has a p-value of a tenth or less, asked at alpha 0.5.

@@ -42,11 +42,12 @@ def examine(
 
     `level` is quick, default or thorough; `seed` makes other examples and other runs. `subject` is what it is examined
     on, needed where its phenomenon is none that composed runs have. `expected_failures` maps names of checks to the
-    reason why they fail: such a failure is no failure, and a pass is one. `only` names the checks to ask. `time_limit`
+    reason why they fail: such a failure is no failure, and a pass is one; without it the detector's own attribute of
+    that name counts, if it has one. `only` names the checks to ask. `time_limit`
     is in seconds for each call. TypeError or ValueError for arguments that cannot be.
     """
     session = _session(detector, level, seed, subject, time_limit)
-    expected = dict(expected_failures or {})
+    expected = _expected(detector, expected_failures)
     names = list(CHECKS) if only is None else list(only)
     for name in (*expected, *names):
         _known(name)
@@ -96,7 +97,7 @@ class BoundCheck:
         import pytest
 
         __tracebackhide__ = True  # the message says what failed; where in here is nobody's business
-        expected = dict(self.settings.get("expected_failures") or {})
+        expected = _expected(detector, self.settings.get("expected_failures"))
         mine = {self.name: expected[self.name]} if self.name in expected else {}
         report = examine(detector, **{**self.settings, "expected_failures": mine, "only": [self.name]})
         (result,) = report.results
@@ -191,6 +192,13 @@ def _result(session: Session, check: Check, expected: str | None) -> Result:
     else:
         status = "failed" if held else "not promised"
     return Result(check=check, status=status, outcome=outcome, reason=expected or "", seconds=seconds)
+
+
+def _expected(detector: Any, given: Mapping[str, str] | None) -> dict[str, str]:
+    expected = getattr(detector, "expected_failures", {}) if given is None else given
+    if not isinstance(expected, Mapping):
+        raise TypeError(f"expected_failures={expected!r}: allowed is a mapping from a check to the reason why it fails")
+    return dict(expected)
 
 
 def _known(name: str) -> None:

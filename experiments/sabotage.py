@@ -1,0 +1,65 @@
+"""Which check catches which sabotaged detector? Writes `experiments/results/sabotage.csv`.
+
+Asks every check of every sabotaged detector and of every honest one, at the default level: a row for each pair, with
+the status. The two questions are whether each culprit is caught by the check meant for it, and whether the honest ones
+pass everything that they promise. About 15 minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from sim.exam import LEVELS, examine
+from sim.exam.sabotage import HONEST, SABOTAGES
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def rows(task: tuple[str, str]) -> list[dict[str, object]]:
+    """The rows of one detector: `task` is the level, and the check that it is meant for or the honest one's name."""
+    level, key = task
+    honest = key not in SABOTAGES
+    detector = (HONEST if honest else SABOTAGES)[key]()
+    report = examine(detector, level=level)
+    return [
+        {
+            "detector": report.detector,
+            "honest": honest,
+            "meant_for": "" if honest else key,
+            "level": level,
+            "check": r.check.name,
+            "status": r.status,
+            "failures": "" if r.outcome.failures is None else r.outcome.failures,
+            "trials": "" if r.outcome.trials is None else r.outcome.trials,
+        }
+        for r in report.results
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--level", choices=list(LEVELS), default="default")
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    tasks = [(args.level, key) for key in (*HONEST, *SABOTAGES)]
+    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
+        tables = list(tqdm(pool.imap(rows, tasks), total=len(tasks), disable=not sys.stderr.isatty()))
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / "sabotage.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(tables[0][0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for table in tables for row in table)
+    for table in tables:
+        meant = {r["check"]: r["status"] for r in table}.get(table[0]["meant_for"], "")
+        failed = [r["check"] for r in table if r["status"] == "failed"]
+        print(f"{table[0]['detector']:<24}{meant:<10}{' '.join(map(str, failed))}")
+
+
+if __name__ == "__main__":
+    main()
