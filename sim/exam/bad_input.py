@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from detectors.claims import FalseAlarms
 from detectors.vocabulary import Run
-from sim.exam.check import Ask, Check, Skipped, Spec, Violation, exact, rate, without_event
+from sim.exam.check import Ask, Check, Skipped, Spec, Violation, without_event
 from sim.exam.compare import seed_of
 from sim.exam.contract import require_answer
+from sim.exam.exact import exact
+from sim.exam.rate import rate
 
 __all__ = ["CHECKS"]
 

@@ -1,34 +1,46 @@
-"""What a check is: a named property with its reason, judged example by example or as a rate.
+"""The nouns of the exam: a check, the session in which it is asked, what may be asked, what came of it.
 
-`exact` makes a check of a function that raises `Violation` where the property does not hold; Hypothesis looks for an
-example and shrinks it. `rate` makes one of a function that says of one run whether it went wrong: the search has one
-set of seeds, the judgement fresh ones, by an exact test whose two errors are stated (`sim.exam.rates`).
+Checks are made by `sim.exam.exact.exact` (a property that holds in every example) and `sim.exam.rate.rate` (one that a
+stated share of runs may miss).
 """
 
 from __future__ import annotations
 
-import contextlib
-import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings, target
-from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky
-from scipy.stats import binom
 
-from detectors.claims import Claim, FalseAlarms
+from detectors.claims import Claim
 from detectors.vocabulary import Event, Run, Verdict
-from sim.exam.candidate import Candidate, Misbehaved
-from sim.exam.rates import Count, Design, count, design
+from sim.exam.candidate import Candidate
+from sim.exam.rates import Design
 from sim.exam.subject import Spec, Subject
 
-__all__ = ["LEVELS", "Ask", "Case", "Check", "Level", "Outcome", "Session", "Sight", "Skipped", "Violation"]
-__all__ += ["Spec", "exact", "rate"]
+__all__ = [
+    "LEVELS",
+    "Ask",
+    "Case",
+    "Check",
+    "Group",
+    "Level",
+    "Outcome",
+    "Question",
+    "Session",
+    "Sight",
+    "Skipped",
+    "Spec",
+    "Specs",
+    "Violation",
+    "either",
+    "rationale",
+    "sharp",
+    "with_event",
+    "without_event",
+]
 
 Group = Literal["contract", "bad input", "metamorphic", "recovery", "silence", "promises"]
 
@@ -145,6 +157,20 @@ class Session:
         return self.seeds(check, "draws", 1)[0]
 
 
+class Question(Protocol):
+    """How a check is judged."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is about a rate over runs, rather than about each of them."""
+
+    def examine(self, session: Session) -> Outcome:
+        """Look for a failure."""
+
+    def again(self, session: Session, case: Case) -> Outcome:
+        """Ask about one example only."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """A named property: why it should hold, after whom, which claim makes it binding (None: the protocol itself)."""
@@ -154,9 +180,7 @@ class Check:
     claim: type[Claim] | None
     rationale: str
     source: str
-    examine: Callable[[Session], Outcome]
-    again: Callable[[Session, Case], Outcome]
-    sampled: bool
+    question: Question
 
     @property
     def title(self) -> str:
@@ -165,8 +189,6 @@ class Check:
         return text[:1].upper() + text[1:]
 
 
-Exact = Callable[..., None]
-Wrong = Callable[[Ask, Spec, Run], bool | None]
 Specs = Callable[[Session], st.SearchStrategy[Any]]
 
 
@@ -190,314 +212,6 @@ def sharp(session: Session) -> st.SearchStrategy[Any]:
     return session.subject.sharp if session.subject.sharp is not None else session.subject.with_event
 
 
-def exact(
-    group: Group,
-    source: str,
-    *,
-    claim: type[Claim] | None = None,
-    specs: Specs = either,
-    share: float = 1.0,
-    **params: st.SearchStrategy[Any],
-) -> Callable[[Exact], Check]:
-    """Make a check of `f(ask, spec, seed, **params)`, which raises Violation; its docstring is the rationale.
-
-    `share` times as many examples are tried as the level says.
-    """
-
-    def make(f: Exact) -> Check:
-        name = f.__name__
-
-        def attempt(session: Session, case: Case) -> Outcome:
-            ask = Ask(session.candidate, session.subject)
-            try:
-                f(ask, case.spec, case.seed, **case.params)
-            except (Violation, Misbehaved) as violation:
-                return Outcome(passed=False, detail=str(violation), case=case, sights=tuple(ask.sights))
-            except Skipped as why:
-                return Outcome(passed=None, detail=str(why))
-            return Outcome(passed=True, detail="")
-
-        def examine(session: Session) -> Outcome:
-            examples = max(round(share * session.level.examples), 2)
-            skipped: list[Outcome] = []
-            failed: list[Outcome] = []
-
-            def test(spec: Spec, seed: int, **values: Any) -> None:
-                outcome = attempt(session, Case(spec=spec, seed=seed, params=values))
-                if outcome.passed is None:
-                    skipped.append(outcome)
-                if outcome.passed is False:
-                    failed.append(outcome)
-                    raise Violation(outcome.detail)
-
-            strategies = {"spec": specs(session), "seed": st.integers(0, 1000), **params}
-            tried = _falsify(test, strategies, examples, session.number(name), session.level.patience)
-            if failed:
-                return failed[-1]  # the last one that failed is the simplest
-            if skipped and len(skipped) == tried:
-                return skipped[0]
-            return Outcome(passed=True, detail=f"{tried - len(skipped)} examples")
-
-        return Check(
-            name=name,
-            group=group,
-            claim=claim,
-            rationale=_rationale(f),
-            source=source,
-            examine=examine,
-            again=attempt,
-            sampled=False,
-        )
-
-    return make
-
-
-def _falsify(
-    test: Callable[..., None],
-    strategies: dict[str, st.SearchStrategy[Any]],
-    examples: int,
-    number: int,
-    patience: float,
-) -> int:
-    """Look for an example on which `test` raises Violation, shrink it for `patience` seconds; how many were tried."""
-    tried, first_failure = 0, float("inf")
-
-    @seeded(number)
-    @_settings(examples, [Phase.generate, Phase.shrink])
-    @given(**strategies)
-    def attempt(**values: Any) -> None:
-        nonlocal tried, first_failure
-        if time.monotonic() - first_failure > patience:
-            return
-        tried += 1
-        try:
-            test(**values)
-        except Violation:
-            first_failure = min(first_failure, time.monotonic())
-            raise
-
-    with contextlib.suppress(Violation, Flaky):  # flaky: patience was over, or the detector does not repeat itself
-        attempt()
-    return tried
-
-
-def _settings(examples: int, phases: Sequence[Phase]) -> settings:
-    return settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        phases=phases,
-        verbosity=Verbosity.quiet,
-        report_multiple_bugs=False,
-        print_blob=False,
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-Allowed = Callable[[Candidate], float]
-Over = Literal["families", "worst", "average"]
-
-
-def rate(
-    group: Group,
-    source: str,
-    *,
-    claim: type[Claim],
-    over: Over,
-    allowed: Allowed,
-    specs: Specs = with_event,
-    sharpness: float = 1.0,
-    beyond: Callable[[Claim, Spec], str] | None = None,
-    every: int = 1,
-) -> Callable[[Wrong], Check]:
-    """Make a check of `f(ask, spec, run)`: True where the run went wrong, None where it does not count.
-
-    The share of wrong runs is promised to be at most `allowed`: `over` each of the subject's named families, the worst
-    spec that a search finds among `specs`, or the average of `specs`. What is caught lies at 1 + (multiple − 1) times
-    `sharpness` of it. `beyond(claim, spec)` says why a family lies outside the promise: it is measured, not judged.
-    With `every` 2, every second family is asked.
-    """
-
-    def make(f: Wrong) -> Check:
-        name = f.__name__
-
-        def plan(session: Session) -> Design:
-            least = allowed(session.candidate)
-            if not 0 <= least < 1:
-                raise Skipped(f"nothing to judge: a rate of up to {least:g} is allowed")
-            most = min(max(least, 0.01) * (1 + (session.level.multiple - 1) * sharpness), (1 + least) / 2)
-            return design(least, most, session.level.false_fail, session.level.false_pass)
-
-        def ask_of(session: Session) -> Ask:
-            return Ask(session.candidate, session.subject)
-
-        def wrong(session: Session, spec: Spec, seeds: Sequence[int]) -> Iterator[bool | None]:
-            ask = ask_of(session)
-            for run in session.subject.observe(spec, seeds):
-                ask.sights.clear()
-                yield f(ask, spec, run)
-
-        def judged(session: Session, pairs: Iterable[tuple[Spec, Sequence[int]]]) -> Count:
-            design_ = plan(session)
-
-            def trials() -> Iterator[tuple[Case, bool]]:
-                asked = counted = 0
-                for spec, seeds in pairs:
-                    for seed, bad in zip(seeds, wrong(session, spec, seeds), strict=True):
-                        asked += 1
-                        if bad is not None:
-                            counted += 1
-                            yield Case(spec=spec, seed=seed), bad
-                    if asked > design_.trials and not counted:
-                        return  # it hardly ever says what this check is about
-
-            return count(trials(), design_)
-
-        def outcome(session: Session, tally: Count, where: str) -> Outcome:
-            design_ = plan(session)
-            if tally.passed is None:
-                return Outcome(
-                    passed=None, detail=f"only {tally.trials} runs that count, {design_.trials} are needed{where}"
-                )
-            detail = f"{tally.failures} of {tally.trials} runs went wrong{where}; {design_}"
-            return Outcome(
-                passed=tally.passed,
-                detail=detail,
-                case=tally.first,
-                sights=sights(session, tally.first) if not tally.passed else (),
-                failures=tally.failures,
-                trials=tally.trials,
-                plan=design_,
-            )
-
-        def sights(session: Session, case: Case | None) -> tuple[Sight, ...]:
-            if case is None:
-                return ()
-            ask = ask_of(session)
-            run = ask.run(case.spec, case.seed)
-            try:
-                f(ask, case.spec, run)
-                if not ask.sights:
-                    ask.detect(run, "", case.spec)
-            except Misbehaved:
-                pass
-            return tuple(ask.sights)
-
-        def fresh(session: Session, spec: Spec, phase: str) -> Iterator[tuple[Spec, Sequence[int]]]:
-            """The spec with fresh seeds, in blocks, up to four times as many as have to count."""
-            seeds = session.seeds(name, phase, 4 * plan(session).trials)
-            yield from ((spec, seeds[i : i + 32]) for i in range(0, len(seeds), 32))
-
-        def families(session: Session) -> Outcome:
-            held = session.candidate.claim(FalseAlarms) or FalseAlarms()
-            results: list[tuple[str, Outcome]] = []
-            notes = []
-            started = time.monotonic()
-            step = max(every, 2 if session.level.thrifty else 1)
-            for family, spec in list(session.subject.families.items())[::step]:
-                why = "" if beyond is None else beyond(held, spec)
-                if session.level.thrifty and (why or getattr(spec, "epochs", 0) > 256):
-                    continue
-                got = outcome(session, judged(session, fresh(session, spec, family)), f" on '{family}'")
-                if why and got.passed is False:
-                    notes.append(f"beyond the promise ({why}): {got.failures} of {got.trials} on '{family}'")
-                elif not why:
-                    results.append((family, got))
-                if got.passed is False and time.monotonic() - started > session.level.patience:
-                    notes.append("the families after it were not asked")
-                    break
-            if not results:
-                return Outcome(passed=None, detail="the subject names no family within the promise")
-            _, worst = max(results, key=lambda r: (r[1].passed is False, (r[1].failures or 0) / (r[1].trials or 1)))
-            text = "; ".join([worst.detail, *notes])
-            return Outcome(**{**vars(worst), "detail": f"worst of {len(results)} families: {text}"})
-
-        def worst(session: Session) -> Outcome:
-            tried: list[tuple[int, int, Spec]] = []
-            seeds = session.seeds(name, "search", session.level.seeds)
-
-            @seeded(session.number(name))
-            @_settings(session.level.specs, [Phase.generate, Phase.target])
-            @given(spec=specs(session))
-            def search(spec: Spec) -> None:
-                bad = sum(b is True for b in wrong(session, spec, seeds))
-                target(float(bad))
-                tried.append((bad, -len(tried), spec))
-
-            search()
-            _, _, spec = max(tried, key=lambda t: t[:2])
-            got = outcome(
-                session, judged(session, fresh(session, spec, "judge")), f" on the worst of {len(tried)} specs"
-            )
-            return simplest(session, got)
-
-        def average(session: Session) -> Outcome:
-            drawn: list[Spec] = []
-
-            @seeded(session.number(name))
-            @_settings(4 * session.level.specs, [Phase.generate])
-            @given(spec=specs(session))
-            def draw(spec: Spec) -> None:
-                drawn.append(spec)
-
-            draw()
-            trials = 4 * plan(session).trials
-            seeds = session.seeds(name, "judge", trials)
-            each = [(drawn[i % len(drawn)], seeds[4 * i : 4 * i + 4]) for i in range(trials // 4)]
-            return simplest(session, outcome(session, judged(session, each), f" over {len(drawn)} specs"))
-
-        def simplest(session: Session, got: Outcome) -> Outcome:
-            """A failure shown on the simplest spec on which the detector clearly fails; the counts stay."""
-            if got.passed is not False:
-                return got
-            seeds = session.seeds(name, "shrink", 16)
-            clear = int(binom.isf(1e-3, len(seeds), min(allowed(session.candidate), 0.5))) + 1
-            found: list[Case] = []
-
-            def test(spec: Spec) -> None:
-                bad = [s for s, b in zip(seeds, wrong(session, spec, seeds), strict=True) if b]
-                if len(bad) >= clear:
-                    found.append(Case(spec=spec, seed=bad[0]))
-                    raise Violation
-
-            _falsify(
-                test, {"spec": specs(session)}, session.level.examples, session.number(name), session.level.patience
-            )
-            if not found:
-                return got
-            shown = found[-1]
-            return Outcome(**{**vars(got), "case": shown, "sights": sights(session, shown)})
-
-        def examine(session: Session) -> Outcome:
-            how = {"families": families, "worst": worst, "average": average}[over]
-            try:
-                return how(session)
-            except Skipped as why:
-                return Outcome(passed=None, detail=str(why))
-            except Misbehaved as error:
-                return Outcome(passed=False, detail=f"could not be judged: {error}")
-
-        def again(session: Session, case: Case) -> Outcome:
-            try:
-                return outcome(session, judged(session, fresh(session, case.spec, "again")), " on this spec")
-            except Misbehaved as error:
-                return Outcome(passed=False, detail=str(error), case=case)
-            except Skipped as why:
-                return Outcome(passed=None, detail=str(why))
-
-        return Check(
-            name=name,
-            group=group,
-            claim=claim,
-            rationale=_rationale(f),
-            source=source,
-            examine=examine,
-            again=again,
-            sampled=True,
-        )
-
-    return make
-
-
-def _rationale(f: Callable[..., Any]) -> str:
+def rationale(f: Callable[..., Any]) -> str:
+    """The docstring of a check's function, as one paragraph."""
     return " ".join((f.__doc__ or "").split())

@@ -12,8 +12,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from detectors.vocabulary import Run, Verdict
-from sim.exam.check import Ask, Check, Skipped, Spec, Violation, exact
+from sim.exam.check import Ask, Check, Skipped, Spec, Violation
 from sim.exam.compare import require_same
+from sim.exam.exact import exact
 
 __all__ = ["CHECKS", "require_answer"]
 

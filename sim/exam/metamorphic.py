@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from detectors.claims import EpochFree, Lasting, Monotone, Nested, Recovers, Robust, UnitFree
 from detectors.vocabulary import Run
-from sim.exam.check import Ask, Check, Skipped, Spec, Violation, either, exact, rate, sharp, with_event, without_event
+from sim.exam.check import Ask, Check, Skipped, Spec, Violation, either, sharp, with_event, without_event
 from sim.exam.compare import matched, require_same, said, seed_of, within
+from sim.exam.exact import exact
+from sim.exam.rate import rate
 
 __all__ = ["CHECKS"]
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from detectors.claims import Coverage, KnownAt, Online, PValues
 from detectors.vocabulary import Run
 from sim.exam.candidate import Candidate
-from sim.exam.check import Ask, Check, Skipped, Spec, Violation, either, exact, rate, sharp
+from sim.exam.check import Ask, Check, Skipped, Spec, Violation, either, sharp
 from sim.exam.compare import matched, said
+from sim.exam.exact import exact
+from sim.exam.rate import rate
 from sim.exam.silence import beyond
 
 __all__ = ["CHECKS"]

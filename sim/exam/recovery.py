@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from detectors.claims import Precise, Recovers, RecoversWorst
 from detectors.vocabulary import Run
 from sim.exam.candidate import Candidate
-from sim.exam.check import Ask, Check, Session, Skipped, Spec, rate, sharp
+from sim.exam.check import Ask, Check, Session, Skipped, Spec, sharp
 from sim.exam.compare import matched, seed_of
+from sim.exam.rate import rate
 
 __all__ = ["CHECKS"]
 

@@ -79,7 +79,7 @@ def source(result: Result, report: Report, target: Target) -> str:
     imports = {f"from {kind.__module__} import {kind.__name__}", "from sim.exam import replay"}
     imports.add(f"from {target.module} import {first}")
     given = [f"    spec = {case.spec!r}"]
-    settings: dict[str, Any] = {"seed": report.seed if result.check.sampled else case.seed, **case.params}
+    settings: dict[str, Any] = {"seed": report.seed if result.check.question.sampled else case.seed, **case.params}
     if report.level.name != "default":
         settings["level"] = report.level.name
     words = "".join(f", {key}={value!r}" for key, value in settings.items())

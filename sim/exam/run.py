@@ -145,8 +145,8 @@ def replay(
     A rate is judged anew on fresh runs of `spec`; `seed` is then the exam's.
     """
     _known(check)
-    session = _session(detector, level, seed if CHECKS[check].sampled else 0, subject, time_limit)
-    outcome = CHECKS[check].again(session, Case(spec=spec, seed=seed, params=params))
+    session = _session(detector, level, seed if CHECKS[check].question.sampled else 0, subject, time_limit)
+    outcome = CHECKS[check].question.again(session, Case(spec=spec, seed=seed, params=params))
     if outcome.passed is False:
         result = Result(check=CHECKS[check], status="failed", outcome=outcome, reason="", seconds=0.0)
         candidate = session.candidate
@@ -179,7 +179,7 @@ def _session(detector: Any, level: str, seed: int, subject: Subject | None, time
 
 def _result(session: Session, check: Check, expected: str | None) -> Result:
     start = time.perf_counter()
-    outcome: Outcome = check.examine(session)
+    outcome: Outcome = check.question.examine(session)
     held = check.claim is None or session.candidate.claim(check.claim) is not None
     seconds = time.perf_counter() - start
     status: Status

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from detectors.claims import Claim, FalseAlarms
+from detectors.claims import FalseAlarms
 from detectors.vocabulary import Run
-from sim.exam.check import Ask, Check, Spec, rate, without_event
+from sim.exam.check import Ask, Check, Spec, without_event
+from sim.exam.rate import rate
 
 __all__ = ["CHECKS", "beyond"]
 
 
-def beyond(claim: Claim, spec: Spec) -> str:
+def beyond(claim: FalseAlarms, spec: Spec) -> str:
     """Why a null spec lies outside what the claim promises; empty where it lies inside."""
-    if not isinstance(claim, FalseAlarms):
-        return ""
     epochs, rho = getattr(spec, "epochs", claim.shortest), getattr(spec, "rho", 0.0)
     if not claim.shortest <= epochs <= claim.longest:
         return f"{epochs} epochs"

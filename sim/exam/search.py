@@ -1,0 +1,96 @@
+"""Hypothesis as a search: for an example that fails, for the worst spec, for a sample of specs. It judges no rate.
+
+Every search is deterministic under its number, keeps no database, and prints nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings, target
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from hypothesis.errors import Flaky
+
+from sim.exam.check import Spec, Violation
+
+__all__ = ["falsify", "sample", "worst"]
+
+
+def falsify(
+    test: Callable[..., None],
+    strategies: dict[str, st.SearchStrategy[Any]],
+    *,
+    examples: int,
+    number: int,
+    patience: float,
+) -> int:
+    """Look for an example on which `test` raises Violation, shrink it for `patience` seconds; how many were tried.
+
+    The last example that raised is the simplest one.
+    """
+    tried, first_failure = 0, float("inf")
+
+    @seeded(number)
+    @_settings(examples, [Phase.generate, Phase.shrink])
+    @given(**strategies)
+    def attempt(**values: Any) -> None:
+        nonlocal tried, first_failure
+        if time.monotonic() - first_failure > patience:
+            return
+        tried += 1
+        try:
+            test(**values)
+        except Violation:
+            first_failure = min(first_failure, time.monotonic())
+            raise
+
+    with contextlib.suppress(Violation, Flaky):  # flaky: patience was over, or the detector does not repeat itself
+        attempt()
+    return tried
+
+
+def worst(bad: Callable[[Spec], int], specs: st.SearchStrategy[Any], *, examples: int, number: int) -> tuple[Spec, int]:
+    """The spec of which `bad` counts most, the first of several, and how many were tried."""
+    tried: list[tuple[int, int, Spec]] = []
+
+    @seeded(number)
+    @_settings(examples, [Phase.generate, Phase.target])
+    @given(spec=specs)
+    def search(spec: Spec) -> None:
+        count = bad(spec)
+        target(float(count))
+        tried.append((count, -len(tried), spec))
+
+    search()
+    return max(tried, key=lambda t: t[:2])[2], len(tried)
+
+
+def sample(specs: st.SearchStrategy[Any], *, examples: int, number: int) -> list[Spec]:
+    """So many specs, as they are drawn."""
+    drawn: list[Spec] = []
+
+    @seeded(number)
+    @_settings(examples, [Phase.generate])
+    @given(spec=specs)
+    def draw(spec: Spec) -> None:
+        drawn.append(spec)
+
+    draw()
+    return drawn
+
+
+def _settings(examples: int, phases: Sequence[Phase]) -> settings:
+    return settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=phases,
+        verbosity=Verbosity.quiet,
+        report_multiple_bugs=False,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+    )
