@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from detectors.catalogue import CATALOGUE
 from detectors.claims import STANDARD, FalseAlarms, Online, Recovers, claim_of, claims_of, standard
 from detectors.overfitting import Overfitting
 from detectors.vocabulary import Finding, Run, Verdict, absent, found, undetermined
@@ -25,8 +26,10 @@ from sim.composed import Composed, observe
 from sim.exam import CHECKS, LEVELS, CheckFailed, check_detector, document, examine, parametrize_with_checks, render
 from sim.exam import replay as ask_again
 from sim.exam.candidate import Candidate, Misbehaved
+from sim.exam.rate import Rate
 from sim.exam.rates import count, design
 from sim.exam.sabotage import Mute, Talks, Tosses, Triple
+from sim.strategies import null_families
 
 RUN = observe(Composed(), [0])[0]
 
@@ -97,9 +100,9 @@ def test_a_design_that_cannot_be_is_refused(allowed, caught):
 
 @pytest.mark.parametrize("level", ["default", "thorough"])
 def test_a_good_detector_fails_an_exam_less_than_once_in_ten_thousand(level):
-    tests = (
-        sum(check.question.sampled for check in CHECKS.values()) + 2 * 16
-    )  # two checks ask each of up to 16 families
+    most = max(len(null_families(phenomenon)) for phenomenon in CATALOGUE)
+    rates = [check.question for check in CHECKS.values() if isinstance(check.question, Rate)]
+    tests = sum(most if question.over == "families" else 1 for question in rates)
 
     assert tests * LEVELS[level].false_fail <= 1e-4
 
