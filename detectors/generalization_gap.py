@@ -113,9 +113,10 @@ class GeneralizationGap:
                 "A gap by itself is normal: it says that training loss has stopped measuring how good the model is."
             ),
             advice=(
-                "Judge by validation from there on."
+                f"From epoch {epochs[onset]:.10g} on, judge by validation."
                 if measured
-                else "Judge by validation from there on. To date the gap, log the training loss in evaluation mode too."
+                else f"From epoch {epochs[onset]:.10g} on, judge by validation. To date the gap, log the training loss "
+                "in evaluation mode too."
             ),
         )
         return found(self.phenomenon, [finding], least)

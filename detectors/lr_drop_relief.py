@@ -5,11 +5,10 @@ drop or the end of the run. Truth is the twin without the drop; a log has no twi
 against the line on which it was going.
 
 Method: a straight line with the level of the last 15 evaluations before the drop and the slope of the last 30,
-continued past it, level from the drop on if it rises; the mean of the 4 and of the 12 evaluations after it below that
-line, against the noise of both sides and of the line. A rise may have ended before the drop, so it must lie below the
-last 4 evaluations before it as well (the larger p of the two counts: an intersection-union test). One-sided, with one
-test counted per drop and horizon. A level line where the loss was rising, and a straight one where it was falling ever
-more slowly, both understate the effect.
+continued past it; where the loss was rising the level alone, which lies below any rise, whether it goes on or has
+ended. The mean of the 4 and of the 12 evaluations after the drop below it, against the noise of both sides and of the
+line. One-sided, with one test counted per drop and horizon. A level where the loss was rising, and a straight line
+where it was falling ever more slowly, both understate the effect.
 Why: SGD noise keeps the loss above the bottom of its valley in proportion to the rate; a lower rate removes that part
 at once, and leaves what is memorised (Zhang et al., 2019, arXiv:1907.04164, for the quadratic model).
 
@@ -36,7 +35,6 @@ __all__ = ["LrDropRelief"]
 
 LINE = 30  # evaluations before the drop that give the slope of the line, and ...
 LEVEL = 15  # ... that give its level
-LAST = 4  # evaluations before the drop that must have been higher as well
 HORIZONS = (4, 12)  # evaluations after the drop that are held against it
 SMOOTH = 5  # values averaged for a best level
 
@@ -188,34 +186,23 @@ def _noise(val: np.ndarray, before: int, d: int, end: int) -> _Sides:
 def _against_line(
     val: np.ndarray, before: int, d: int, end: int, noise: _Sides, alpha: float
 ) -> tuple[float, float, float]:
-    """(smallest p over the horizons, improvement there, the least improvement that alpha would have allowed).
-
-    Each horizon's p and improvement are the worse ones of two: against the line, and against the last values before.
-    """
+    """(smallest p over the horizons, improvement there, the least improvement that alpha would have allowed)."""
     w = min(LEVEL, d - before)
     long = max(w, min(LINE, 3 * (d - before) // 4))
     x = np.arange(long) - (long - 1) / 2
-    slope = float(x @ val[d - long : d] / (x @ x))
-    at_end = float(val[d - w : d].mean()) + slope * w / 2
-    per_value = noise.before.se_of_mean(long) * np.sqrt(
-        long
-    )  # the slope's error grows with the noise's memory as a mean's
+    slope = min(float(x @ val[d - long : d] / (x @ x)), 0.0)
+    level = float(val[d - w : d].mean())
+    # the slope's error grows with the noise's memory as a mean's
+    per_value = noise.before.se_of_mean(long) * np.sqrt(long) / np.sqrt(x @ x) if slope else 0.0
     out = []
     for horizon in HORIZONS:
         h = min(horizon, end - d)
-        ahead = h / 2  # from the drop to the middle of the evaluations after it
-        improvement = at_end + min(slope, 0.0) * ahead - float(val[d : d + h].mean())
-        lever = w / 2 + (ahead if slope < 0 else 0.0)
-        se = float(
-            np.sqrt(
-                noise.before.se_of_mean(w) ** 2 + noise.after.se_of_mean(h) ** 2 + (per_value * lever) ** 2 / (x @ x)
-            )
-        )
-        last = min(LAST, d - before)
-        fallen = float(val[d - last : d].mean() - val[d : d + h].mean())
-        se_fallen = float(np.hypot(noise.before.se_of_mean(last), noise.after.se_of_mean(h)))
-        z = min(height / error if error > 0 else 0.0 for height, error in ((improvement, se), (fallen, se_fallen)))
-        needed = float(student.isf(alpha, noise.freedom)) * max(se, se_fallen)
-        out.append((float(student.sf(z, noise.freedom)), min(improvement, fallen), needed))
+        ahead = (w + h) / 2  # from the middle of the one mean to the middle of the other
+        improvement = level + slope * ahead - float(val[d : d + h].mean())
+        parts = noise.before.se_of_mean(w), noise.after.se_of_mean(h), per_value * ahead
+        se = float(np.sqrt(sum(part**2 for part in parts)))
+        needed = float(student.isf(alpha, noise.freedom)) * se
+        z = improvement / se if se > 0 else 0.0
+        out.append((float(student.sf(z, noise.freedom)), improvement, needed))
     p, improvement, _ = min(out)
     return p, improvement, min(o[2] for o in out)
