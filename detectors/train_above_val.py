@@ -11,6 +11,7 @@ the rest is split into `mode` and `train_minus_risk`, otherwise the kind is `mod
 
 Blind spots: a validation set that is easier than the population by chance lifts the whole difference; no single run
 shows that. An easier or leaking validation set looks the same as dropout unless accuracy is logged in evaluation mode.
+One epoch of lag followed by a plateau that wanders (autocorrelation 0.8) passes for a stretch: promised is 0.4.
 `known_at` rests on the noise of the whole run and is not promised: a shorter run may take its decay for noise.
 """
 

@@ -59,7 +59,7 @@ class Level:
 
     `examples` for each exact check; `specs` times `seeds` runs in each search for a worst case. A rate that is promised
     to be at most p is caught, with probability 1 − `false_pass`, from `multiple` times p on; a detector that just keeps
-    a promise fails one test with probability `false_fail`. `patience` seconds are spent on shrinking one failure.
+    a promise fails one test with probability `false_fail`. `shrinks` examples are spent on shrinking one failure.
     `thrifty` asks every second family, none of long runs, and none beyond the detector's promise.
     """
 
@@ -70,16 +70,16 @@ class Level:
     multiple: float
     false_fail: float = 1e-6  # an exam makes fewer than 100 tests: together under 1 in 10,000
     false_pass: float = 0.01
-    patience: float = 5.0
+    shrinks: int = 100
     thrifty: bool = False
 
 
 LEVELS = {
     level.name: level
     for level in (
-        Level(name="quick", examples=6, specs=6, seeds=4, multiple=6.0, patience=1.0, thrifty=True),
+        Level(name="quick", examples=6, specs=6, seeds=4, multiple=6.0, shrinks=40, thrifty=True),
         Level(name="default", examples=25, specs=20, seeds=8, multiple=3.0),
-        Level(name="thorough", examples=300, specs=200, seeds=16, multiple=1.5, patience=60.0),
+        Level(name="thorough", examples=300, specs=200, seeds=16, multiple=1.5, shrinks=1000),
     )
 }
 

@@ -61,7 +61,7 @@ class Exact:
             {"spec": self.specs(session), "seed": _SEEDS, **self.params},
             examples=max(round(self.share * session.level.examples), 2),
             number=session.number(self.name),
-            patience=session.level.patience,
+            shrinks=session.level.shrinks,
         )
         if failed:
             return failed[-1]

@@ -6,7 +6,6 @@ The search has one set of seeds, the judgement fresh ones, by an exact test whos
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -145,24 +144,23 @@ class Rate:
         held = session.candidate.claim(FalseAlarms) or FalseAlarms()
         assert isinstance(held, FalseAlarms)
         step = max(self.every, 2 if session.level.thrifty else 1)
-        judged: list[Outcome] = []
+        judged: list[tuple[str, Outcome]] = []
         notes: list[str] = []
-        started = time.monotonic()
         for family, spec in list(session.subject.families.items())[::step]:
             why = "" if self.beyond is None else self.beyond(held, spec)
             if session.level.thrifty and (why or getattr(spec, "epochs", 0) > 256):
                 continue
             got = self._outcome(session, self._judged(session, self._fresh(session, spec, family)), f" on '{family}'")
             if not why:
-                judged.append(got)
+                judged.append((family, got))
             elif got.passed is False:
                 notes.append(f"beyond the promise ({why}): {got.failures} of {got.trials} on '{family}'")
-            if got.passed is False and time.monotonic() - started > session.level.patience:
-                notes.append("the families after it were not asked")
-                break
         if not judged:
             return Outcome(passed=None, detail="the subject names no family within the promise")
-        shown = max(judged, key=lambda o: (o.passed is False, (o.failures or 0) / (o.trials or 1)))
+        name, shown = max(judged, key=lambda j: (j[1].passed is False, (j[1].failures or 0) / (j[1].trials or 1)))
+        others = [f"'{family}'" for family, got in judged if got.passed is False and family != name]
+        if others:
+            notes.insert(0, f"it fails on {', '.join(others)} as well")
         return replace(shown, detail="; ".join([f"worst of {len(judged)} families: {shown.detail}", *notes]))
 
     def _worst(self, session: Session) -> Outcome:
@@ -202,7 +200,7 @@ class Rate:
             {"spec": self.specs(session)},
             examples=session.level.examples,
             number=session.number(self.name),
-            patience=session.level.patience,
+            shrinks=session.level.shrinks,
         )
         return replace(got, case=found[-1], sights=self._sights(session, found[-1])) if found else got
 

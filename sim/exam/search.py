@@ -6,7 +6,6 @@ Every search is deterministic under its number, keeps no database, and prints no
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,29 +25,31 @@ def falsify(
     *,
     examples: int,
     number: int,
-    patience: float,
+    shrinks: int,
 ) -> int:
-    """Look for an example on which `test` raises Violation, shrink it for `patience` seconds; how many were tried.
+    """Look for an example on which `test` raises Violation, shrink it with `shrinks` more; how many were tried.
 
     The last example that raised is the simplest one.
     """
-    tried, first_failure = 0, float("inf")
+    tried = 0
+    left: int | None = None  # examples that may still be tried, once one has failed
 
     @seeded(number)
     @_settings(examples, [Phase.generate, Phase.shrink])
     @given(**strategies)
     def attempt(**values: Any) -> None:
-        nonlocal tried, first_failure
-        if time.monotonic() - first_failure > patience:
+        nonlocal tried, left
+        if left == 0:
             return
         tried += 1
+        left = None if left is None else left - 1
         try:
             test(**values)
         except Violation:
-            first_failure = min(first_failure, time.monotonic())
+            left = shrinks if left is None else left
             raise
 
-    with contextlib.suppress(Violation, Flaky):  # flaky: patience was over, or the detector does not repeat itself
+    with contextlib.suppress(Violation, Flaky):  # flaky: none is left, or the detector does not repeat itself
         attempt()
     return tried
 
