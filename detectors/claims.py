@@ -3,7 +3,7 @@
 What is claimed is tested to the letter by the exam (`sim.exam`); what is not claimed is measured and shown, and never
 held against a detector. A detector without the attribute is taken to mean what the protocol's words say: its `alpha` is
 the share of null runs that alarm, a finding's interval holds the onset at its `level`, a p-value is one, and so on;
-that is `STANDARD`. `claims = ()` promises nothing.
+that is `STANDARD`. `claims = ()` promises nothing. `RecoversWorst` and `Online` are for those who can keep them.
 """
 
 from __future__ import annotations
@@ -171,7 +171,6 @@ class Online(Claim):
 STANDARD: tuple[Claim, ...] = (
     FalseAlarms(),
     Recovers(),
-    RecoversWorst(),
     Precise(),
     Coverage(),
     PValues(),

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.claims import Claim, RecoversWorst, standard
+from detectors.claims import STANDARD, Claim
 from detectors.climb import SHORTEST
 from detectors.noise import despike
 from detectors.rising import RisingStretch, levels, rising
@@ -46,7 +46,7 @@ class LossAccuracyDivergence:
     blind: float = 0.03
     phenomenon: ClassVar[str] = Phenomenon.LOSS_ACCURACY_DIVERGENCE
     needs: ClassVar[tuple[str, ...]] = ("val_loss", "val_accuracy")
-    claims: ClassVar[tuple[Claim, ...]] = standard(without=(RecoversWorst,))
+    claims: ClassVar[tuple[Claim, ...]] = STANDARD
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss over which validation accuracy does not fall."""

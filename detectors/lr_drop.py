@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.claims import Claim, RecoversWorst, standard
+from detectors.claims import STANDARD, Claim
 from detectors.segments import AFTER, AROUND_VALUES, cut
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
@@ -36,7 +36,7 @@ class LrDrop:
     level: float = 0.9
     phenomenon: ClassVar[str] = Phenomenon.LR_DROP
     needs: ClassVar[tuple[str, ...]] = ()
-    claims: ClassVar[tuple[Claim, ...]] = standard(without=(RecoversWorst,))
+    claims: ClassVar[tuple[Claim, ...]] = STANDARD
 
     def detect(self, run: Run) -> Verdict:
         """Drops of the rate; the finding's kind says how it is known."""

@@ -25,7 +25,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import t as student
 
-from detectors.claims import Claim, RecoversWorst, standard
+from detectors.claims import STANDARD, Claim
 from detectors.noise import FEWEST, Noise, autocorrelation, despike, moving_average, width
 from detectors.rising import rising
 from detectors.segments import AFTER, AROUND_VALUES, cut, segments
@@ -52,7 +52,7 @@ class LrDropRelief:
     smallest: float = 0.005
     phenomenon: ClassVar[str] = Phenomenon.LR_DROP_RELIEF
     needs: ClassVar[tuple[str, ...]] = ("val_loss",)
-    claims: ClassVar[tuple[Claim, ...]] = standard(without=(RecoversWorst,))
+    claims: ClassVar[tuple[Claim, ...]] = STANDARD
 
     def detect(self, run: Run) -> Verdict:
         """Drops after which validation loss is below the line that it was on."""

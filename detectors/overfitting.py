@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from detectors.claims import Claim, RecoversWorst, standard
+from detectors.claims import STANDARD, Claim
 from detectors.climb import SHORTEST
 from detectors.noise import despike
 from detectors.rising import RisingStretch, levels, rising
@@ -42,7 +42,7 @@ class Overfitting:
     blind: float = 0.25
     phenomenon: ClassVar[str] = Phenomenon.OVERFITTING
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
-    claims: ClassVar[tuple[Claim, ...]] = standard(without=(RecoversWorst,))
+    claims: ClassVar[tuple[Claim, ...]] = STANDARD
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss during which training loss did not get worse."""

@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import t as student
 
-from detectors.claims import Claim, FalseAlarms, KnownAt, RecoversWorst, standard
+from detectors.claims import Claim, FalseAlarms, KnownAt, standard
 from detectors.noise import FEWEST, Noise, despike, moving_average, noise_of
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
@@ -45,7 +45,7 @@ class TrainAboveVal:
     shortest: int = 3
     phenomenon: ClassVar[str] = Phenomenon.TRAIN_ABOVE_VAL
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
-    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(autocorrelation=0.4), without=(KnownAt, RecoversWorst))
+    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(autocorrelation=0.4), without=(KnownAt,))
 
     def detect(self, run: Run) -> Verdict:
         """Stretches in which training loss exceeds validation loss."""

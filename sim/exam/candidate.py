@@ -102,11 +102,15 @@ class Candidate:
 
     def with_alpha(self, alpha: float) -> Candidate | None:
         """The same detector at another alpha, None if it has none that can be set."""
-        if not (dataclasses.is_dataclass(self.detector) and hasattr(self.detector, "alpha")):
+        if not hasattr(self.detector, "alpha"):
             return None
         try:
-            other = dataclasses.replace(self.detector, alpha=alpha)  # type: ignore[type-var]
-        except (TypeError, ValueError):
+            if dataclasses.is_dataclass(self.detector):
+                other = dataclasses.replace(self.detector, alpha=alpha)  # type: ignore[type-var]
+            else:
+                other = copy.copy(self.detector)
+                other.alpha = alpha
+        except Exception:  # a stranger's constructor or attribute may raise anything
             return None
         return Candidate(other, time_limit=self.time_limit)
 

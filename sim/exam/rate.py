@@ -57,7 +57,7 @@ class Rate:
     over: Literal["families", "worst", "average"]
     allowed: Callable[[Candidate], float]
     specs: Specs
-    sharpness: float
+    sharpness: Callable[[Candidate], float]
     beyond: Callable[[FalseAlarms, Spec], str] | None
     every: int
     sampled: ClassVar[bool] = True
@@ -85,7 +85,7 @@ class Rate:
         level, least = session.level, self.allowed(session.candidate)
         if not 0 <= least < 1:
             raise Skipped(f"nothing to judge: a rate of up to {least:g} is allowed")
-        most = max(least, 0.01) * (1 + (level.multiple - 1) * self.sharpness)
+        most = max(least, 0.01) * (1 + (level.multiple - 1) * self.sharpness(session.candidate))
         return design(least, min(most, (1 + least) / 2), level.false_fail, level.false_pass)
 
     def _asked(self, session: Session, spec: Spec, seeds: Sequence[int]) -> Iterator[bool | None]:
@@ -213,7 +213,7 @@ def rate(
     over: Literal["families", "worst", "average"],
     allowed: Callable[[Candidate], float],
     specs: Specs = with_event,
-    sharpness: float = 1.0,
+    sharpness: float | Callable[[Candidate], float] = 1.0,
     beyond: Callable[[FalseAlarms, Spec], str] | None = None,
     every: int = 1,
 ) -> Callable[[Wrong], Check]:
@@ -227,7 +227,7 @@ def rate(
             over=over,
             allowed=allowed,
             specs=specs,
-            sharpness=sharpness,
+            sharpness=sharpness if callable(sharpness) else lambda candidate: sharpness,
             beyond=beyond,
             every=every,
         )

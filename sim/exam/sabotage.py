@@ -15,7 +15,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectors.catalogue import CATALOGUE
-from detectors.claims import STANDARD, Claim, EpochFree, FalseAlarms, Nested, Online, PValues, Robust, UnitFree
+from detectors.claims import (
+    STANDARD,
+    Claim,
+    EpochFree,
+    FalseAlarms,
+    Nested,
+    Online,
+    PValues,
+    RecoversWorst,
+    Robust,
+    UnitFree,
+)
 from detectors.overfitting import Overfitting
 from detectors.segments import drop_positions
 from detectors.vocabulary import Detector, Finding, Phenomenon, Run, Verdict, absent, found
@@ -327,7 +338,7 @@ class Mute(Honest):
 class BlindSpot(Honest):
     """Sees nothing that begins in the first third of a run."""
 
-    claims: ClassVar[tuple[Claim, ...]] = STANDARD
+    claims: ClassVar[tuple[Claim, ...]] = (*STANDARD, RecoversWorst())
 
     def changed(self, run: Run, f: Finding) -> Sequence[Finding]:
         return [f] if f.onset > run.epochs[0] + (run.epochs[-1] - run.epochs[0]) / 3 else []
