@@ -75,6 +75,16 @@ def test_the_first_tutorial_ends_in_a_validated_detector(folder):
     assert {"intervals_hold_the_onset", "puts_it_where_it_is"} <= shown  # as the text says
 
 
+def test_the_first_tutorial_is_right_about_what_fails_without_its_price_for_choosing(folder):
+    text = FILES["late_rise.py"]
+    assert text.count("len(low) * ") == 1
+    (folder / "greedy.py").write_text(text.replace("len(low) * ", ""))
+    words = ("--only", "stays_silent_on_null_families", "--only", "p_values_are_none_too_small", "--json")
+    report = json.loads(curvesense("validate", "greedy:LateRise", *words, at=folder).stdout)
+
+    assert [c["status"] for c in report["checks"]] == ["failed", "failed"]
+
+
 def test_the_second_tutorial_validates_a_detector_of_a_new_phenomenon(folder):
     done = curvesense("validate", "restart:Restart", "--subject", "restart:SUBJECT", "--json", at=folder)
     report = json.loads(done.stdout)
