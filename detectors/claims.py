@@ -195,7 +195,7 @@ _C = TypeVar("_C", bound=Claim)
 
 
 def claims_of(detector: object) -> tuple[Claim, ...]:
-    """The claims that `detector` lists, STANDARD if it has no attribute `claims`; TypeError if one is no claim."""
+    """The claims that `detector` lists, STANDARD if it has no such attribute; TypeError for what is none or doubled."""
     listed = getattr(detector, "claims", STANDARD)
     if not isinstance(listed, Iterable):
         raise TypeError(f"claims of {type(detector).__name__}: {listed!r} is no sequence of claims")
@@ -203,6 +203,10 @@ def claims_of(detector: object) -> tuple[Claim, ...]:
     for claim in claims:
         if not isinstance(claim, Claim):
             raise TypeError(f"claims of {type(detector).__name__}: {claim!r} is no claim; they are in detectors.claims")
+    kinds = [type(claim) for claim in claims]
+    twice = next((kind.__name__ for kind in kinds if kinds.count(kind) > 1), None)
+    if twice:
+        raise TypeError(f"claims of {type(detector).__name__}: two of kind {twice}; one is a promise, two are a riddle")
     return claims
 
 

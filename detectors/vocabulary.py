@@ -211,13 +211,13 @@ class Verdict:
     min_detectable_effect: float | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "findings", tuple(self.findings))
         if self.status not in ("found", "absent", "undetermined"):
             raise BadRun(f"{self.phenomenon}: status must be found, absent or undetermined, not {self.status!r}")
         if (self.status == "found") != bool(self.findings):
             raise BadRun(f"{self.phenomenon}: {self.status!r} with {len(self.findings)} findings")
         if self.status == "undetermined" and not self.reason:
             raise BadRun(f"{self.phenomenon}: an undetermined verdict needs its reason")
-        object.__setattr__(self, "findings", tuple(self.findings))
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -28,7 +30,8 @@ from sim.exam import replay as ask_again
 from sim.exam.candidate import Candidate, Misbehaved
 from sim.exam.rate import Rate
 from sim.exam.rates import count, design
-from sim.exam.sabotage import Mute, Talks, Tosses, Triple
+from sim.exam.reproduce import Target, source
+from sim.exam.sabotage import SABOTAGES, Mute, Talks, Tosses, Triple
 from sim.strategies import null_families
 
 RUN = observe(Composed(), [0])[0]
@@ -147,6 +150,121 @@ def test_whatever_a_detector_does_instead_of_answering_is_said_in_one_line(act, 
         Candidate(Does(act), time_limit=0.2).detect(RUN)
 
 
+def answers_late(run: Run) -> Verdict:
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        try:
+            time.sleep(0.05)
+        except BaseException:
+            continue
+    return absent("overfitting")
+
+
+class Mumbles(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def mumbles(run: Run) -> Verdict:
+    raise Mumbles
+
+
+def test_a_detector_that_swallows_the_alarm_is_late_all_the_same():
+    with pytest.raises(Misbehaved, match=r"no answer within 0.1 s"):
+        Candidate(Does(answers_late), time_limit=0.1).detect(RUN)
+
+
+def test_an_exception_that_cannot_say_itself_is_said_all_the_same():
+    with pytest.raises(Misbehaved, match=r"raised Mumbles: \(a message that raises\)"):
+        Candidate(Does(mumbles)).detect(RUN)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"known_at": float("nan")}, "known_at of a finding is nan"),
+        ({"known_at": "late"}, "known_at of a finding is 'late'"),
+        ({"p_value": float("nan")}, "raised BadRun"),
+        ({"kind": None}, "kind of a finding is None"),
+    ],
+)
+def test_a_finding_of_strange_values_is_no_answer(changes, what):
+    with pytest.raises(Misbehaved, match=what):
+        Candidate(Does(lambda run: found("overfitting", [finding(5.0, **changes)]))).detect(RUN)
+
+
+def test_a_verdict_of_things_that_are_no_findings_is_no_answer():
+    with pytest.raises(Misbehaved, match="a finding is 1, no Finding"):
+        Candidate(Does(lambda run: Verdict(phenomenon="overfitting", status="found", findings=(1,)))).detect(RUN)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("alpha", 5), ("alpha", float("nan")), ("alpha", "high"), ("level", 90), ("level", None), ("needs", "val_loss")],
+)
+def test_an_attribute_that_cannot_be_is_refused_by_name_and_value(name, value):
+    detector = type("D", (), {"phenomenon": "overfitting", "detect": silent, name: value})()
+
+    with pytest.raises((TypeError, ValueError), match=f"{name}={value!r} of D"):
+        examine(detector)
+
+
+def test_a_detector_that_raises_now_and_then_fails_and_the_exam_goes_on():
+    calls = iter(range(10**6))
+
+    def moody(run: Run) -> Verdict:
+        if next(calls) == 7:
+            raise RuntimeError("now and then")
+        return silent(run)
+
+    (result,) = examine(Does(moody), level="quick", only=["stays_silent_on_the_worst_null"]).results
+
+    assert result.status == "failed"
+    assert "now and then" in result.outcome.detail
+
+
+def test_draws_do_not_depend_on_what_else_is_imported(tmp_path):
+    (tmp_path / "constants.py").write_text("NUMBERS = [123, 137, 171, 188, 201, 222, 243]\n")
+    code = """
+import sys
+sys.path[:0] = [{root!r}, {folder!r}]
+{imports}
+from sim.exam.search import sample
+from sim.strategies import with_event
+print(hash(tuple(map(repr, sample(with_event("overfitting"), examples=60, number=1)))))
+"""
+
+    def drawn(imports: str) -> str:
+        text = code.format(root=str(Path(__file__).parents[1]), folder=str(tmp_path), imports=imports)
+        done = subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "0"}
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert drawn("") == drawn("import constants")
+
+
+def test_state_from_before_the_first_call_is_what_a_fresh_detector_has():
+    seen: list[Run] = []
+
+    class Calibrates:
+        phenomenon = "overfitting"
+
+        def __init__(self) -> None:
+            self.first: float | None = None
+
+        def detect(self, run: Run) -> Verdict:
+            seen.append(run)
+            if "val_loss" not in run:
+                return undetermined(self.phenomenon, "val_loss not logged")
+            last = float(run.observed("val_loss")[1][-1])
+            self.first = last if self.first is None else self.first
+            return absent(self.phenomenon) if last <= self.first else found(self.phenomenon, [finding(50.0)])
+
+    assert examine(Calibrates(), only=["remembers_no_other_run"]).results[0].status == "failed"
+
+
 def test_a_call_in_another_thread_has_a_time_limit_too():
     errors: list[str] = []
 
@@ -178,7 +296,7 @@ def test_what_a_detector_prints_is_kept_from_the_terminal(capsys):
     candidate = Candidate(Talks())
     candidate.detect(RUN)
 
-    assert "looking at" in candidate.printed
+    assert "looking at" in candidate.tally.printed
     assert capsys.readouterr() == ("", "")
 
 
@@ -209,6 +327,11 @@ def test_claims_can_be_exchanged_and_left_out():
     assert FalseAlarms(autocorrelation=0.2) in mine
     assert not any(isinstance(claim, Recovers) for claim in mine)
     assert len(mine) == len(STANDARD)  # one more, one less
+
+
+def test_two_claims_of_one_kind_are_refused():
+    with pytest.raises(TypeError, match="two of kind FalseAlarms"):
+        claims_of(type("D", (), {"claims": (FalseAlarms(autocorrelation=0.0), *STANDARD)})())
 
 
 @pytest.mark.parametrize("claims", [7, ("no claim",)])
@@ -377,6 +500,22 @@ def test_a_failure_can_be_asked_again_and_passes_once_it_is_mended():
         with pytest.raises(CheckFailed, match=check):
             ask_again(check, Does(lambda run: absent("plateau")), case.spec, seed=case.seed, **case.params)
         ask_again(check, Overfitting(), case.spec, seed=case.seed, **case.params)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_replay_of_every_check_is_python_that_names_its_arguments(name, tmp_path):
+    target = Target(module="sim.exam.sabotage", name=SABOTAGES[name]().__class__.__name__, called=True)
+    report = examine(SABOTAGES[name](), level="quick", only=[name])
+    (result,) = report.results
+    if result.outcome.case is None or result.status != "failed":
+        pytest.skip("not caught at the quick level")
+    text = source(replace(result, outcome=replace(result.outcome, detail='it said "x"')), report, target)
+    names: dict[str, Any] = {}
+    exec(text.replace("replay(", "given(").replace("import replay", "import replay as given"), names)
+
+    with pytest.raises(CheckFailed):
+        names[f"test_{name}"]()
 
 
 def test_the_document_states_the_errors_of_each_test():

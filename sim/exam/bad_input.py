@@ -38,17 +38,17 @@ def answers_about_short_runs(ask: Ask, spec: Spec, seed: int, rows: int) -> None
 @exact(
     "bad input",
     "patience rules say 'found at 0' of a constant curve",
-    level=st.sampled_from([0.0, 1.0, 1e-6, 1e6]),
+    value=st.sampled_from([0.0, 1.0, 1e-6, 1e6]),
     share=0.5,
 )
-def finds_nothing_in_constants(ask: Ask, spec: Spec, seed: int, level: float) -> None:
+def finds_nothing_in_constants(ask: Ask, spec: Spec, seed: int, value: float) -> None:
     """Where nothing changes nothing happens; a constant has no noise either, and must not make a division by zero."""
     run = ask.run(spec, seed)
-    flat = run.with_series(**{key: np.full(len(run), level) for key in run.series})
-    verdict = ask.detect(flat, f"every series is {level:g}")
+    flat = run.with_series(**{key: np.full(len(run), value) for key in run.series})
+    verdict = ask.detect(flat, f"every series is {value:g}")
     require_answer(verdict, flat, ask.candidate.phenomenon)
     if verdict.findings:
-        raise Violation(f"something is found where every series is {level:g}")
+        raise Violation(f"something is found where every series is {value:g}")
 
 
 _BAD = {

@@ -11,16 +11,19 @@ import contextlib
 import copy
 import dataclasses
 import io
+import math
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Real
 from types import FrameType
 from typing import Any, TypeVar
 
-from detectors.claims import Claim, FalseAlarms, claim_of, claims_of
-from detectors.vocabulary import Run, Verdict
+from detectors.claims import Claim, claim_of, claims_of
+from detectors.vocabulary import Finding, Run, Verdict
 
 __all__ = ["Candidate", "Misbehaved"]
 
@@ -36,30 +39,45 @@ class _TimeIsUp(BaseException):
     """Raised inside the detector; no `except Exception` of its own may swallow it."""
 
 
+@dataclass
+class _Tally:
+    """What a detector and its copies have done so far."""
+
+    printed: str = ""
+    calls: int = 0
+    seconds: float = 0.0
+    hangs: int = 0
+    level: float | None = None  # the lowest that a finding has stated
+
+
 class Candidate:
     """A detector whose answers can be relied on to be verdicts, or to be a `Misbehaved` that says what happened.
 
-    `printed` holds what it has written to standard output or standard error since it was last emptied.
+    TypeError or ValueError for what is no detector, or has an alpha, a level, needs or claims that cannot be.
     """
 
     def __init__(self, detector: Any, *, time_limit: float = 5.0) -> None:
         phenomenon = getattr(detector, "phenomenon", None)
+        if isinstance(detector, type):
+            raise TypeError(f"{detector.__name__} is a class; the exam takes an instance: {detector.__name__}()")
         if not isinstance(phenomenon, str) or not phenomenon:
             raise TypeError(f"{detector!r} is no detector: its attribute `phenomenon` is {phenomenon!r}, not a name")
         if not callable(getattr(detector, "detect", None)):
             raise TypeError(f"{detector!r} is no detector: it has no method `detect(run)`")
-        if isinstance(detector, type):
-            raise TypeError(f"{detector.__name__} is a class; the exam takes an instance: {detector.__name__}()")
-        if not time_limit > 0:
-            raise ValueError(f"time_limit={time_limit!r}: allowed are seconds above 0")
+        if not 0 < time_limit <= 86_400:
+            raise ValueError(f"time_limit={time_limit!r}: allowed are seconds above 0, up to a day")
         self.detector = detector
         self.phenomenon = str(phenomenon)
         self.claims: tuple[Claim, ...] = claims_of(detector)
+        self.alpha = _share(detector, "alpha", 0.05)
+        self.needs = _names(detector, "needs")
+        _share(detector, "level", 0.9)
         self.time_limit = time_limit
-        self.printed = ""
-        self.calls = 0
-        self.seconds = 0.0
-        self._hangs = 0
+        self.tally = _Tally()
+        try:
+            self._pristine = copy.deepcopy(detector)
+        except Exception:  # a stranger's __deepcopy__ may raise anything
+            self._pristine = None
 
     @property
     def name(self) -> str:
@@ -67,38 +85,33 @@ class Candidate:
         return type(self.detector).__name__
 
     @property
-    def alpha(self) -> float:
-        """The false-alarm rate per run that it promises: its own `alpha` if it has one, else 0.05."""
-        return float(getattr(self.detector, "alpha", 0.05))
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The series that it says it cannot do without."""
-        return tuple(getattr(self.detector, "needs", ()))
+    def level(self) -> float:
+        """The level of its onset intervals: its attribute, else the lowest that it has stated so far, else 0.9."""
+        seen = 0.9 if self.tally.level is None else self.tally.level
+        return _share(self.detector, "level", seen)
 
     def claim(self, kind: type[Claim]) -> Claim | None:
         """Its claim of this kind, None if it does not make it."""
         return claim_of(self.detector, kind)
 
-    @property
-    def longest(self) -> int:
-        """Epochs of the longest run for which it promises anything."""
-        claim = claim_of(self.detector, FalseAlarms)
-        return claim.longest if claim is not None else 1000
-
     def detect(self, run: Run) -> Verdict:
         """Its verdict about one run; Misbehaved if it does not give one."""
-        verdict = self._guarded(lambda: self.detector.detect(run), 1)
-        if not isinstance(verdict, Verdict):
-            raise Misbehaved(f"detect must return a Verdict, not {_short(verdict)}")
+        verdict = self._guarded(lambda: _plain(self.detector.detect(run), "detect must return a Verdict"), 1)
+        for finding in verdict:
+            self.tally.level = min(finding.level, self.tally.level or 1.0)
         return verdict
 
     def detect_many(self, runs: Sequence[Run]) -> list[Verdict]:
         """The answer of its own `detect_many`; only for detectors that have one."""
-        verdicts = self._guarded(lambda: list(self.detector.detect_many(runs)), len(runs))
-        if len(verdicts) != len(runs) or not all(isinstance(v, Verdict) for v in verdicts):
-            raise Misbehaved(f"detect_many must return a Verdict for each of {len(runs)} runs, not {_short(verdicts)}")
-        return verdicts
+        what = f"detect_many must return a Verdict for each of {len(runs)} runs"
+
+        def ask() -> list[Verdict]:
+            answer = list(self.detector.detect_many(runs))
+            if len(answer) != len(runs):
+                raise Misbehaved(f"{what}, not {len(answer)}")
+            return [_plain(verdict, what) for verdict in answer]
+
+        return self._guarded(ask, len(runs))
 
     def with_alpha(self, alpha: float) -> Candidate | None:
         """The same detector at another alpha, None if it has none that can be set."""
@@ -110,39 +123,118 @@ class Candidate:
             else:
                 other = copy.copy(self.detector)
                 other.alpha = alpha
+            return self._sharing(other)
         except Exception:  # a stranger's constructor or attribute may raise anything
             return None
-        return Candidate(other, time_limit=self.time_limit)
 
     def fresh(self) -> Candidate:
-        """A copy that shares no state with it; itself if it cannot be copied."""
-        try:
-            return Candidate(copy.deepcopy(self.detector), time_limit=self.time_limit)
-        except Exception:  # a stranger's __deepcopy__ may raise anything
+        """A copy made before it was ever asked; itself if it cannot be copied."""
+        if self._pristine is None:
             return self
+        return self._sharing(copy.deepcopy(self._pristine))
+
+    def _sharing(self, detector: Any) -> Candidate:
+        other = Candidate(detector, time_limit=self.time_limit)
+        other.tally = self.tally
+        return other
 
     def _guarded(self, call: Callable[[], T], runs: int) -> T:
-        if self._hangs >= _MOST_HANGS:
-            raise Misbehaved(f"not asked any more: {self._hangs} calls took over {self.time_limit:g} s")
+        tally = self.tally
+        if tally.hangs >= _MOST_HANGS:
+            raise Misbehaved(f"not asked any more: {tally.hangs} calls took over {self.time_limit:g} s")
         limit = self.time_limit * max(runs, 1)
         start = time.perf_counter()
         out = io.StringIO()
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return _within(limit, call)
+                answer = _within(limit, call)
+            if time.perf_counter() - start > 1.5 * limit:  # it swallowed the alarm and answered all the same
+                raise _TimeIsUp
+            return answer
         except _TimeIsUp:
-            self._hangs += 1
+            tally.hangs += 1
             raise Misbehaved(f"no answer within {limit:g} s") from None
         except (KeyboardInterrupt, Misbehaved):
             raise
         except BaseException as error:  # whatever a detector raises is its answer, SystemExit included
-            text = " ".join(str(error).split())
-            raise Misbehaved(f"raised {type(error).__name__}: {text}"[:300]) from error
+            raise Misbehaved(f"raised {type(error).__name__}: {_words(error)}"[:300]) from error
         finally:
-            self.printed += out.getvalue()
-            self.calls += runs
-            self.seconds += time.perf_counter() - start
+            tally.printed += out.getvalue()
+            tally.calls += runs
+            tally.seconds += time.perf_counter() - start
+
+
+def _share(detector: Any, name: str, default: float) -> float:
+    """An attribute that is a share, `default` where there is none."""
+    value = getattr(detector, name, default)
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
+        raise ValueError(f"{name}={value!r} of {type(detector).__name__}: allowed is a number between 0 and 1")
+    return float(value)
+
+
+def _names(detector: Any, name: str) -> tuple[str, ...]:
+    value = getattr(detector, name, ())
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{name}={value!r} of {type(detector).__name__}: allowed is a sequence of names of series")
+    names = tuple(value)
+    if not all(isinstance(n, str) for n in names):
+        raise TypeError(f"{name}={value!r} of {type(detector).__name__}: allowed is a sequence of names of series")
+    return names
+
+
+def _plain(answer: object, what: str) -> Verdict:
+    """The answer as a Verdict of plain values, so that no check stumbles over what a stranger has put into it."""
+    if not isinstance(answer, Verdict):
+        raise Misbehaved(f"{what}, not {_short(answer)}")
+    findings = []
+    for finding in tuple(answer.findings):
+        if not isinstance(finding, Finding):
+            raise Misbehaved(f"a finding is {_short(finding)}, no Finding")
+        numbers = {
+            "onset": finding.onset,
+            "end": finding.end,
+            "known_at": finding.known_at,
+            "level": finding.level,
+            "p_value": finding.p_value,
+            **dict(zip(("onset_interval[0]", "onset_interval[1]"), finding.onset_interval, strict=True)),
+        }
+        for name, value in numbers.items():
+            optional = name in ("end", "p_value") and value is None
+            if not optional and (not isinstance(value, Real) or not math.isfinite(value)):
+                raise Misbehaved(f"{name} of a finding is {_short(value)}, not a finite number")
+        if not isinstance(finding.kind, str):
+            raise Misbehaved(f"kind of a finding is {_short(finding.kind)}, not a word")
+        lo, hi = (float(e) for e in finding.onset_interval)
+        findings.append(
+            Finding(
+                phenomenon=str(finding.phenomenon),
+                onset=float(finding.onset),
+                onset_interval=(lo, hi),
+                level=float(finding.level),
+                known_at=float(finding.known_at),
+                end=None if finding.end is None else float(finding.end),
+                kind=str(finding.kind),
+                p_value=None if finding.p_value is None else float(finding.p_value),
+                effect=dict(finding.effect),
+                evidence=dict(finding.evidence),
+            )
+        )
+    if not isinstance(answer.phenomenon, str) or not isinstance(answer.reason, str):
+        raise Misbehaved(
+            f"phenomenon and reason of a Verdict are words, not {_short((answer.phenomenon, answer.reason))}"
+        )
+    return Verdict(
+        phenomenon=str(answer.phenomenon), status=answer.status, findings=tuple(findings), reason=str(answer.reason)
+    )
+
+
+def _words(error: BaseException) -> str:
+    """The message of an exception, on one line and in characters that every file can hold."""
+    try:
+        return " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+    except Exception:  # a stranger's __str__ may raise anything
+        return "(a message that raises)"
 
 
 def _within(limit: float, call: Callable[[], T]) -> T:
@@ -199,4 +291,5 @@ def _short(value: object) -> str:
         text = repr(value)
     except Exception:  # a stranger's __repr__ may raise anything
         text = f"a {type(value).__name__}"
+    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 120 else text[:117] + "..."

@@ -18,6 +18,7 @@ from detectors.claims import Claim
 from detectors.vocabulary import Event, Run, Verdict
 from sim.exam.candidate import Candidate
 from sim.exam.rates import Design
+from sim.exam.search import Violation, sample
 from sim.exam.subject import Spec, Subject
 
 __all__ = [
@@ -42,11 +43,8 @@ __all__ = [
     "without_event",
 ]
 
+_POOL = 20  # times as many specs in an average as in a search for the worst one
 Group = Literal["contract", "bad input", "metamorphic", "recovery", "silence", "promises"]
-
-
-class Violation(Exception):
-    """A property does not hold; the message says on which numbers."""
 
 
 class Skipped(Exception):
@@ -145,6 +143,14 @@ class Session:
     subject: Subject
     level: Level
     seed: int = 0
+    pools: dict[str, list[Spec]] = field(default_factory=dict, compare=False)
+
+    def pool(self, specs: Specs) -> list[Spec]:
+        """The specs over which an average is taken, drawn once an exam."""
+        name = specs.__name__
+        if name not in self.pools:
+            self.pools[name] = sample(specs(self), examples=_POOL * self.level.specs, number=self.number(name))
+        return self.pools[name]
 
     def seeds(self, check: str, phase: str, size: int) -> list[int]:
         """`size` run seeds of one phase of one check; other phases and other exam seeds have others."""

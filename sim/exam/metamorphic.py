@@ -20,7 +20,7 @@ _METAMORPHIC = "Dwarakanath et al., 2018, metamorphic testing of machine learnin
 _SHARE = 0.1  # of runs in which a small disturbance may matter after all
 
 
-@exact("metamorphic", _METAMORPHIC, claim=UnitFree, power=st.integers(-20, 20))
+@exact("metamorphic", _METAMORPHIC, claim=UnitFree, power=st.sampled_from([1, -1, 3, -3, 10, -10, 20, -20]))
 def does_not_depend_on_the_unit_of_the_loss(ask: Ask, spec: Spec, seed: int, power: int) -> None:
     """A loss in bits, or summed over a batch, is the same curve in another unit: the findings stay where they are.
 
@@ -60,9 +60,8 @@ def ignores_empty_rows_between(ask: Ask, spec: Spec, seed: int) -> None:
     series = {key: np.column_stack([values, np.full(n, np.nan)]).ravel() for key, values in run.series.items()}
     epochs = np.column_stack([run.epochs, run.epochs + 0.5]).ravel()
     first = ask.detect(run, "as it is", spec)
-    require_same(
-        first, ask.detect(Run(epochs=epochs, series=series), "an empty row after each"), "an empty row after each"
-    )
+    second = ask.detect(Run(epochs=epochs, series=series), "an empty row after each")
+    require_same(first, second, "an empty row after each", known_at=False)
 
 
 @exact("metamorphic", "a log that is being written has a last row without values", share=0.4, specs=with_event)
@@ -80,7 +79,7 @@ def counts_the_last_row_and_no_empty_one(ask: Ask, spec: Spec, seed: int) -> Non
         spacing = float(run.epochs[-1] - run.epochs[-2])
         longer = Run(epochs=np.append(run.epochs, run.epochs[-1] + spacing), series=series)
         first, second = ask.detect(run, "as it is", spec), ask.detect(longer, f"an empty row after the {n} there are")
-        require_same(first, second, f"an empty row after the {n} there are")
+        require_same(first, second, f"an empty row after the {n} there are", known_at=False)
 
 
 @exact(
@@ -93,7 +92,8 @@ def finds_no_more_with_a_smaller_alpha(ask: Ask, spec: Spec, seed: int) -> None:
         raise Skipped("it has no alpha that can be set")
     run = ask.run(spec, seed)
     few, many = strict.detect(run), lax.detect(run)
-    if len(few.findings) > len(many.findings):
+    kept = [any(abs(f.onset - g.onset) <= within(run) for g in many) for f in few]
+    if len(few.findings) > len(many.findings) or not all(kept):
         ask.detect(run, "at its own alpha", spec)
         raise Violation(f"at alpha 0.01: {said(few)}; at alpha 0.2: {said(many)}")
 

@@ -20,9 +20,12 @@ _HALF = 0.5  # the alpha at which p-values are looked at, so that there are many
 
 
 @rate("promises", "exact binomial test: Clopper & Pearson, 1934", claim=Coverage, over="average", sharpness=0.5,
-      allowed=lambda candidate: 1 - float(getattr(candidate.detector, "level", 0.9)))  # fmt: skip
+      allowed=lambda candidate: 1 - candidate.level)  # fmt: skip
 def intervals_hold_the_onset(ask: Ask, spec: Spec, run: Run) -> bool | None:
-    """Of the events that are found, the onset lies in the interval with the level that the detector states (0.9)."""
+    """Of the events that are found, the onset lies in the interval with the level that the detector states.
+
+    That is its attribute `level`, else the lowest that its findings state.
+    """
     pairs = matched(ask.subject.material(spec), ask.detect(run, "", spec), run)
     if not pairs:
         return None
@@ -62,10 +65,11 @@ def p_values_are_none_too_small(ask: Ask, spec: Spec, run: Run) -> bool | None:
     if ask.subject.grey(spec):
         return None
     lax, share = _looked_at(ask.candidate)
-    p = [f.p_value for f in lax.detect(run)]
-    if None in p:
-        raise Skipped("its findings have no p-value")
-    return any(value is not None and value <= share for value in p)
+    verdict = lax.detect(run)
+    p = [f.p_value for f in verdict if f.p_value is not None]
+    if verdict.findings and not p:
+        return None  # it says nothing about how sure it is
+    return any(value <= share for value in p)
 
 
 @rate("promises", "peers' rules date an alarm with the benefit of hindsight", claim=KnownAt, over="average",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+import numpy as np
 from scipy.stats import binom
 
 from detectors.claims import Claim, FalseAlarms
@@ -31,7 +32,7 @@ from sim.exam.check import (
     with_event,
 )
 from sim.exam.rates import Count, Design, count, design
-from sim.exam.search import falsify, sample, worst
+from sim.exam.search import falsify, worst
 
 __all__ = ["Rate", "rate"]
 
@@ -165,21 +166,33 @@ class Rate:
 
     def _worst(self, session: Session) -> Outcome:
         seeds = session.seeds(self.name, "search", session.level.seeds)
+        misbehaved: list[Misbehaved] = []
+
+        def bad(spec: Spec) -> int:
+            try:
+                return sum(wrong is True for wrong in self._asked(session, spec, seeds))
+            except Misbehaved as error:  # not through Hypothesis, which would ask again and find it flaky
+                misbehaved.append(error)
+                return 0
+
         spec, tried = worst(
-            lambda spec: sum(bad is True for bad in self._asked(session, spec, seeds)),
+            bad,
             self.specs(session),
             examples=session.level.specs,
             number=session.number(self.name),
         )
+        if misbehaved:
+            raise misbehaved[0]
         tally = self._judged(session, self._fresh(session, spec))
         return self._simplest(session, self._outcome(session, tally, f" on the worst of {tried} specs"))
 
     def _average(self, session: Session) -> Outcome:
-        drawn = sample(self.specs(session), examples=4 * session.level.specs, number=session.number(self.name))
+        pool = session.pool(self.specs)
         seeds = session.seeds(self.name, "judge", 4 * self._plan(session).trials)
-        each = [(drawn[i % len(drawn)], seeds[4 * i : 4 * i + 4]) for i in range(len(seeds) // 4)]
-        tally = self._judged(session, each)
-        return self._simplest(session, self._outcome(session, tally, f" over {len(drawn)} specs"))
+        # each trial draws its spec anew, so that trials are independent, with the average over the pool as their rate
+        chosen = np.random.default_rng(session.seeds(self.name, "specs", 4)).integers(len(pool), size=len(seeds))
+        tally = self._judged(session, ((pool[i], [seed]) for i, seed in zip(chosen, seeds, strict=True)))
+        return self._simplest(session, self._outcome(session, tally, f" over {len(pool)} specs"))
 
     def _simplest(self, session: Session, got: Outcome) -> Outcome:
         """A failure shown on the simplest spec on which the detector clearly fails; the counts stay."""
@@ -190,7 +203,10 @@ class Rate:
         found: list[Case] = []
 
         def test(spec: Spec) -> None:
-            bad = [s for s, b in zip(seeds, self._asked(session, spec, seeds), strict=True) if b]
+            try:
+                bad = [s for s, b in zip(seeds, self._asked(session, spec, seeds), strict=True) if b]
+            except Misbehaved:
+                return
             if len(bad) >= clear:
                 found.append(Case(spec=spec, seed=bad[0]))
                 raise Violation

@@ -61,6 +61,7 @@ def _varied(name: str) -> Any:
             raise Skipped("its subject has no way to put a drop beside the event")
         return session.subject.with_event.map(lambda spec: vary(spec, 0.0))
 
+    specs.__name__ = name
     return specs
 
 

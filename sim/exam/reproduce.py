@@ -39,7 +39,7 @@ def load(detector: str, subject: str = "") -> tuple[Any, Subject | None, Target]
     if called:
         try:
             found = found()
-        except Exception as error:  # a stranger's constructor may raise anything
+        except (Exception, SystemExit) as error:  # a stranger's constructor may raise anything
             raise BadTarget(
                 f"{detector}: calling it without arguments raised {type(error).__name__}: {error}"
             ) from error
@@ -62,7 +62,7 @@ def _named(path: str) -> Any:
         found: Any = importlib.import_module(module)
     except ImportError as error:
         raise BadTarget(f"cannot import {module}: {error}") from error
-    except Exception as error:  # a stranger's module may raise anything
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything
         raise BadTarget(f"importing {module} raised {type(error).__name__}: {error}") from error
     for part in name.split("."):
         if not hasattr(found, part):
@@ -85,12 +85,12 @@ def source(result: Result, report: Report, target: Target) -> str:
     words = "".join(f", {key}={value!r}" for key, value in settings.items())
     if target.subject:
         home, _, there = target.subject.partition(":")
-        imports.add(f"from {home} import {there}")
+        imports.add(f"from {home} import {there.partition('.')[0]}")
         words += f", subject={there}"
-    text = " ".join(result.outcome.detail.split()).replace('"""', "'''").replace("\\", "/")
+    text = " ".join(result.outcome.detail.split())
     return "\n".join(
         [
-            f'"""{result.check.name}: {text[:200]}"""',
+            f"# {result.check.name}: {text[:200]}",
             "",
             *sorted(imports),
             "",

@@ -66,8 +66,8 @@ def examine(
         seed=seed,
         results=tuple(results),
         seconds=time.perf_counter() - start,
-        calls=session.candidate.calls,
-        call_seconds=session.candidate.seconds,
+        calls=session.candidate.tally.calls,
+        call_seconds=session.candidate.tally.seconds,
     )
 
 
@@ -159,8 +159,8 @@ def replay(
                 seed=seed,
                 results=(result,),
                 seconds=0.0,
-                calls=candidate.calls,
-                call_seconds=candidate.seconds,
+                calls=candidate.tally.calls,
+                call_seconds=candidate.tally.seconds,
             )
         )
 
@@ -179,7 +179,10 @@ def _session(detector: Any, level: str, seed: int, subject: Subject | None, time
 
 def _result(session: Session, check: Check, expected: str | None) -> Result:
     start = time.perf_counter()
-    outcome: Outcome = check.question.examine(session)
+    try:
+        outcome: Outcome = check.question.examine(session)
+    except Exception as error:  # whatever a detector has done to get here: the other checks are still asked
+        outcome = Outcome(passed=False, detail=f"could not be judged: {type(error).__name__}: {error}"[:300])
     held = check.claim is None or session.candidate.claim(check.claim) is not None
     seconds = time.perf_counter() - start
     status: Status

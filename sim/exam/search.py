@@ -6,17 +6,22 @@ Every search is deterministic under its number, keeps no database, and prints no
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import hypothesis.internal.conjecture.providers as providers
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings, target
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
-from sim.exam.check import Spec, Violation
+from sim.exam.subject import Spec
 
-__all__ = ["falsify", "sample", "worst"]
+__all__ = ["Violation", "falsify", "sample", "worst"]
+
+
+class Violation(Exception):
+    """A property does not hold; the message says on which numbers."""
 
 
 def falsify(
@@ -49,7 +54,7 @@ def falsify(
             left = shrinks if left is None else left
             raise
 
-    with contextlib.suppress(Violation, Flaky):  # flaky: none is left, or the detector does not repeat itself
+    with _alone(), contextlib.suppress(Violation, Flaky):  # flaky: none is left, or the detector does not repeat itself
         attempt()
     return tried
 
@@ -66,7 +71,8 @@ def worst(bad: Callable[[Spec], int], specs: st.SearchStrategy[Any], *, examples
         target(float(count))
         tried.append((count, -len(tried), spec))
 
-    search()
+    with _alone():
+        search()
     return max(tried, key=lambda t: t[:2])[2], len(tried)
 
 
@@ -80,8 +86,26 @@ def sample(specs: st.SearchStrategy[Any], *, examples: int, number: int) -> list
     def draw(spec: Spec) -> None:
         drawn.append(spec)
 
-    draw()
+    with _alone():
+        draw()
     return drawn
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Without the constants that Hypothesis finds in the user's modules: draws would depend on what is imported."""
+    get: Any = getattr(providers, "_get_local_constants", None)
+    if get is None:  # an older version, which picks up none
+        yield
+        return
+    nothing = type(get())()
+    setattr(providers, "_get_local_constants", lambda: nothing)  # noqa: B010
+    providers.CONSTANTS_CACHE.cache.clear()
+    try:
+        yield
+    finally:
+        setattr(providers, "_get_local_constants", get)  # noqa: B010
+        providers.CONSTANTS_CACHE.cache.clear()
 
 
 def _settings(examples: int, phases: Sequence[Phase]) -> settings:
