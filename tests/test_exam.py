@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -126,6 +127,16 @@ def hangs(run: Run) -> Verdict:
         pass
 
 
+def swallows(run: Run) -> Verdict:
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(0.01)
+
+
+def interrupts(run: Run) -> Verdict:
+    raise KeyboardInterrupt
+
+
 def sleeps_soundly(run: Run) -> Verdict:
     while True:
         try:
@@ -141,13 +152,25 @@ def sleeps_soundly(run: Run) -> Verdict:
         (leaves, "raised SystemExit: 3"),
         (lambda run: None, "detect must return a Verdict, not None"),
         (lambda run: "found", "detect must return a Verdict, not 'found'"),
+        (interrupts, "raised KeyboardInterrupt"),
         (hangs, r"no answer within 0.2 s"),
+        (swallows, r"no answer within 0.2 s"),
         (sleeps_soundly, r"no answer within 0.2 s"),
     ],
 )
 def test_whatever_a_detector_does_instead_of_answering_is_said_in_one_line(act, what):
     with pytest.raises(Misbehaved, match=f"^{what}$"):
         Candidate(Does(act), time_limit=0.2).detect(RUN)
+
+
+def swallows(run: Run) -> Verdict:
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(0.01)
+
+
+def interrupts(run: Run) -> Verdict:
+    raise KeyboardInterrupt
 
 
 def answers_late(run: Run) -> Verdict:

@@ -1,25 +1,23 @@
 """The detector under examination: every call to it is guarded, so that nothing it does can stop the exam.
 
-It may raise, hang, print, return nonsense: what it did becomes a `Misbehaved` with one line that says so. The time
-limit interrupts Python code (SIGALRM); where there is no such signal (other threads than the main one, Windows), the
-call runs in a thread that is left behind when its time is over.
+It may raise, hang, print, return nonsense: what it did becomes a `Misbehaved` with one line that says so. Each call
+runs in a thread of its own, which is interrupted when its time is over and left behind if it does not listen.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import ctypes
 import dataclasses
 import io
 import math
-import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from types import FrameType
 from typing import Any, TypeVar
 
 from detectors.claims import Claim, claim_of, claims_of
@@ -148,10 +146,7 @@ class Candidate:
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                answer = _within(limit, call)
-            if time.perf_counter() - start > 1.5 * limit:  # it swallowed the alarm and answered all the same
-                raise _TimeIsUp
-            return answer
+                return _within(limit, call)
         except _TimeIsUp:
             tally.hangs += 1
             raise Misbehaved(f"no answer within {limit:g} s") from None
@@ -238,35 +233,7 @@ def _words(error: BaseException) -> str:
 
 
 def _within(limit: float, call: Callable[[], T]) -> T:
-    if threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
-        with _alarm(limit):
-            return call()
-    return _in_a_thread(limit, call)
-
-
-@contextlib.contextmanager
-def _alarm(limit: float) -> Iterator[None]:
-    running = True
-
-    def ring(signum: int, frame: FrameType | None) -> None:
-        if running:
-            raise _TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, ring)
-    # it rings again, should the detector swallow everything; another timer of the process goes on afterwards
-    remaining, interval = signal.setitimer(signal.ITIMER_REAL, limit, limit)
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        running = False
-        left = max(remaining - (time.monotonic() - start), 1e-3) if remaining else 0.0
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, left, interval)
-
-
-def _in_a_thread(limit: float, call: Callable[[], T]) -> T:
+    """The answer of `call`, made in a thread that is left behind when its time is over."""
     answers: list[T] = []
     errors: list[BaseException] = []
 
@@ -280,10 +247,22 @@ def _in_a_thread(limit: float, call: Callable[[], T]) -> T:
     thread.start()
     thread.join(limit)
     if thread.is_alive():
+        _interrupt(thread)
         raise _TimeIsUp
     if errors:
+        if isinstance(errors[0], KeyboardInterrupt):  # the detector's; a person's reaches the main thread
+            raise Misbehaved("raised KeyboardInterrupt")
         raise errors[0]
     return answers[0]
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    """Raise in a thread that hangs, a few times should it swallow that, so that it does not take the others' time."""
+    for _ in range(3):
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_TimeIsUp))
+        thread.join(0.05)
+        if not thread.is_alive():
+            return
 
 
 def _short(value: object) -> str:
