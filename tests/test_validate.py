@@ -75,6 +75,7 @@ def test_the_first_tutorial_ends_in_a_validated_detector(folder):
     assert {"intervals_hold_the_onset", "puts_it_where_it_is"} <= shown  # as the text says
 
 
+@pytest.mark.slow
 def test_the_first_tutorial_is_right_about_what_fails_without_its_price_for_choosing(folder):
     text = FILES["late_rise.py"]
     assert text.count("len(low) * ") == 1
