@@ -163,16 +163,6 @@ def test_whatever_a_detector_does_instead_of_answering_is_said_in_one_line(act, 
         Candidate(Does(act), time_limit=0.2).detect(RUN)
 
 
-def swallows(run: Run) -> Verdict:
-    while True:
-        with contextlib.suppress(BaseException):
-            time.sleep(0.01)
-
-
-def interrupts(run: Run) -> Verdict:
-    raise KeyboardInterrupt
-
-
 def answers_late(run: Run) -> Verdict:
     end = time.monotonic() + 0.4
     while time.monotonic() < end:

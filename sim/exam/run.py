@@ -58,17 +58,7 @@ def examine(
         results.append(result)
         if on_result is not None:
             on_result(result)
-    return Report(
-        detector=session.candidate.name,
-        phenomenon=session.candidate.phenomenon,
-        claims=tuple(str(c) for c in session.candidate.claims),
-        level=session.level,
-        seed=seed,
-        results=tuple(results),
-        seconds=time.perf_counter() - start,
-        calls=session.candidate.tally.calls,
-        call_seconds=session.candidate.tally.seconds,
-    )
+    return _report(session, seed, results, time.perf_counter() - start)
 
 
 def check_detector(detector: Any, **settings: Any) -> Report:
@@ -149,20 +139,22 @@ def replay(
     outcome = CHECKS[check].question.again(session, Case(spec=spec, seed=seed, params=params))
     if outcome.passed is False:
         result = Result(check=CHECKS[check], status="failed", outcome=outcome, reason="", seconds=0.0)
-        candidate = session.candidate
-        raise CheckFailed(
-            Report(
-                detector=candidate.name,
-                phenomenon=candidate.phenomenon,
-                claims=tuple(str(c) for c in candidate.claims),
-                level=session.level,
-                seed=seed,
-                results=(result,),
-                seconds=0.0,
-                calls=candidate.tally.calls,
-                call_seconds=candidate.tally.seconds,
-            )
-        )
+        raise CheckFailed(_report(session, seed, [result], 0.0))
+
+
+def _report(session: Session, seed: int, results: Sequence[Result], seconds: float) -> Report:
+    candidate = session.candidate
+    return Report(
+        detector=candidate.name,
+        phenomenon=candidate.phenomenon,
+        claims=tuple(str(c) for c in candidate.claims),
+        level=session.level,
+        seed=seed,
+        results=tuple(results),
+        seconds=seconds,
+        calls=candidate.tally.calls,
+        call_seconds=candidate.tally.seconds,
+    )
 
 
 def _session(detector: Any, level: str, seed: int, subject: Subject | None, time_limit: float) -> Session:
