@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from detectors.claims import Claim, KnownAt, standard
 from detectors.climb import SHORTEST
@@ -65,7 +65,7 @@ class GeneralizationGap:
         smooth = _smoothed(excess, self.window)
         below = np.flatnonzero(~(smooth > 0))
         onset = int(below[-1]) + 1 if below.size else 0
-        z = float(student.ppf(1 - self.alpha, max(noise.independent(len(val)) - 1, 3.0)))
+        z = -float(stdtrit(max(noise.independent(len(val)) - 1, 3.0), self.alpha))
         least = self.share + z * noise.se_of_mean(self.window) / max(lowest, 1e-300)
         after = excess[onset:]
         if len(after) < self.window:
@@ -73,7 +73,7 @@ class GeneralizationGap:
         se = noise.se_of_mean(len(after))
         freedom = max(noise.independent(len(after)) - 1, 3.0)
         # the largest of the running means is what selects this stretch: one test for each doubling of its length
-        p = min(1.0, float(student.sf(after.mean() / se, freedom)) * (1 + np.log2(len(val) / self.window)))
+        p = min(1.0, float(stdtr(freedom, -after.mean() / se)) * (1 + np.log2(len(val) / self.window)))
         if p > self.alpha:
             return absent(
                 self.phenomenon,
@@ -126,7 +126,7 @@ class GeneralizationGap:
         means = np.cumsum(after) / np.arange(1, len(after) + 1)
         for m in range(self.window, len(after)):
             z = float(means[m - 1]) / noise.se_of_mean(m)
-            p = float(student.sf(z, max(noise.independent(m) - 1, 3.0)))
+            p = float(stdtr(max(noise.independent(m) - 1, 3.0), -z))
             if p * (1 + np.log2(size / self.window)) <= self.alpha:
                 return m
         return len(after)

@@ -23,7 +23,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from detectors.claims import STANDARD, Claim
 from detectors.noise import FEWEST, Noise, autocorrelation, despike, moving_average, width
@@ -201,8 +201,8 @@ def _against_line(
         improvement = level + slope * ahead - float(val[d : d + h].mean())
         parts = noise.before.se_of_mean(w), noise.after.se_of_mean(h), per_value * ahead
         se = float(np.sqrt(sum(part**2 for part in parts)))
-        needed = float(student.isf(alpha, noise.freedom)) * se
+        needed = -float(stdtrit(noise.freedom, alpha)) * se
         z = improvement / se if se > 0 else 0.0
-        out.append((float(student.sf(z, noise.freedom)), improvement, needed))
+        out.append((float(stdtr(noise.freedom, -z)), improvement, needed))
     p, improvement, _ = min(out)
     return p, improvement, min(o[2] for o in out)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from detectors.noise import Noise, autocorrelation, despike, width
 from detectors.vocabulary import Run
@@ -127,7 +127,7 @@ def _sudden_falls(values: np.ndarray, key: str) -> list[SuddenFall]:
         tilt = noise.se_of_mean(BEFORE) * np.sqrt(BEFORE) * ahead / np.sqrt(x @ x) if slope[i] < 0 else 0.0
         se = float(np.sqrt(noise.se_of_mean(AFTER) ** 2 + noise.se_of_mean(BEFORE) ** 2 + tilt**2))
         freedom = max(noise.independent(AROUND_VALUES) - 2, 3.0)
-        p = float(student.sf(height[i] / se, freedom)) if se > 0 else 1.0
+        p = float(stdtr(freedom, -height[i] / se)) if se > 0 else 1.0
         out.append(SuddenFall(int(places[i]), key, float(height[i]), float(height[i]) / noise.sigma, p))
     # of neighbouring places keep the one with the largest single step
     best: list[SuddenFall] = []

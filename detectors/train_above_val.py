@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, Monotone, standard
 from detectors.noise import FEWEST, Noise, despike, moving_average, noise_of
@@ -70,11 +70,11 @@ class TrainAboveVal:
             if hi - lo < self.shortest:
                 continue
             se = noise.se_of_mean(hi - lo)
-            p = min(1.0, float(student.sf(excess[lo:hi].mean() / se, freedom)) * places)
+            p = min(1.0, float(stdtr(freedom, -excess[lo:hi].mean() / se)) * places)
             if p <= self.alpha:
                 known = self._known(excess[lo:hi], noise, lo)
                 findings.append(self._finding(run, epochs, train, val, lo, hi, lo + known - 1, p, noise.sigma))
-        z = float(student.isf(self.alpha / places, freedom))
+        z = -float(stdtrit(freedom, self.alpha / places))
         least = self.share + z * noise.se_of_mean(min(10, n)) / max(float(np.median(np.abs(val))), 1e-300)
         if findings:
             return found(self.phenomenon, findings, least)
@@ -86,7 +86,7 @@ class TrainAboveVal:
         for m in range(self.shortest, len(excess)):
             n = max(before + m, FEWEST + 2)
             freedom = max(noise.independent(n) - 2, 3.0)
-            p = float(student.sf(float(means[m - 1]) / noise.se_of_mean(m), freedom))
+            p = float(stdtr(freedom, -float(means[m - 1]) / noise.se_of_mean(m)))
             if before + m >= FEWEST + 2 and p * n * (n + 1) / 2 <= self.alpha:
                 return m
         return len(excess)
