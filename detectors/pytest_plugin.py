@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--exam-level", choices=("quick", "default", "thorough"), default="default", help="how hard the exam looks"
     )
     group.addoption("--exam-seed", type=int, default=0, metavar="N", help="other examples and other runs")
+    group.addoption("--exam-time-limit", type=float, default=5.0, metavar="S", help="of one call, in seconds")
 
 
 def pytest_configure(config: pytest.Config) -> None:

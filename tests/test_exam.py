@@ -32,7 +32,8 @@ from sim.exam.candidate import Candidate, Misbehaved
 from sim.exam.rate import Rate
 from sim.exam.rates import count, design
 from sim.exam.reproduce import Target, source
-from sim.exam.sabotage import SABOTAGES, Mute, Talks, Tosses, Triple
+from sim.exam.sabotage import SABOTAGES, Honest, Mute, Talks, Tosses, Triple
+from sim.exam.subject import subject_of
 from sim.strategies import null_families
 
 RUN = observe(Composed(), [0])[0]
@@ -439,6 +440,23 @@ def test_a_family_beyond_the_promise_is_measured_and_not_judged():
     assert "beyond the promise (autocorrelation 0.8)" in result.outcome.detail
 
 
+def test_a_promise_is_held_at_its_own_ends():
+    class Short(Honest):
+        claims = standard(FalseAlarms(autocorrelation=0.3, shortest=20))
+
+        def detect(self, run: Run) -> Verdict:
+            return found("overfitting", [finding(float(run.epochs[0]))]) if len(run) == 20 else self.honest(run)
+
+    (result,) = examine(Short(), only=["stays_silent_on_null_families"]).results
+
+    assert result.status == "failed"
+    assert "'flat, 20 epochs, autocorrelation 0.3'" in result.outcome.detail
+
+
+def test_the_usual_promise_ends_at_families_that_have_names():
+    assert subject_of("overfitting").families.keys() == null_families("overfitting").keys()
+
+
 def test_an_expected_failure_is_none_and_an_unexpected_pass_is_one():
     why = {"finds_what_was_injected": "mute on purpose", "repeats_itself": "was random once"}
     report = examine(Mute(), level="quick", only=list(why), expected_failures=why)
@@ -513,6 +531,26 @@ def test_a_failure_can_be_asked_again_and_passes_once_it_is_mended():
         with pytest.raises(CheckFailed, match=check):
             ask_again(check, Does(lambda run: absent("plateau")), case.spec, seed=case.seed, **case.params)
         ask_again(check, Overfitting(), case.spec, seed=case.seed, **case.params)
+
+
+def test_a_check_that_cannot_be_asked_again_is_a_skip():
+    with pytest.raises(pytest.skip.Exception, match="finds_no_more_with_a_smaller_alpha could not be asked: it has no"):
+        ask_again("finds_no_more_with_a_smaller_alpha", WithoutAlpha(), Composed())
+
+
+class WithoutAlpha:
+    phenomenon = "overfitting"
+
+    def detect(self, run: Run) -> Verdict:
+        return silent(run)
+
+
+def test_a_replay_keeps_the_level_and_the_time_limit():
+    report = examine(Mute(), level="quick", only=["finds_what_was_injected"], time_limit=2.0)
+
+    text = source(report.results[0], report, Target(module="sim.exam.sabotage", name="Mute", called=True))
+
+    assert "level='quick', time_limit=2.0)" in text
 
 
 @pytest.mark.slow

@@ -23,9 +23,11 @@ from typing import Any, TypeVar
 from detectors.claims import Claim, claim_of, claims_of
 from detectors.vocabulary import Finding, Run, Verdict
 
-__all__ = ["Candidate", "Misbehaved"]
+__all__ = ["TIME_LIMIT", "Candidate", "Misbehaved"]
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Claim)
+TIME_LIMIT = 5.0  # seconds of one call
 _MOST_HANGS = 3  # calls that may run out of time before the detector is not asked any more
 
 
@@ -54,7 +56,7 @@ class Candidate:
     TypeError or ValueError for what is no detector, or has an alpha, a level, needs or claims that cannot be.
     """
 
-    def __init__(self, detector: Any, *, time_limit: float = 5.0) -> None:
+    def __init__(self, detector: Any, *, time_limit: float = TIME_LIMIT) -> None:
         phenomenon = getattr(detector, "phenomenon", None)
         if isinstance(detector, type):
             raise TypeError(f"{detector.__name__} is a class; the exam takes an instance: {detector.__name__}()")
@@ -88,7 +90,7 @@ class Candidate:
         seen = 0.9 if self.tally.level is None else self.tally.level
         return _share(self.detector, "level", seen)
 
-    def claim(self, kind: type[Claim]) -> Claim | None:
+    def claim(self, kind: type[C]) -> C | None:
         """Its claim of this kind, None if it does not make it."""
         return claim_of(self.detector, kind)
 
@@ -219,8 +221,15 @@ def _plain(answer: object, what: str) -> Verdict:
         raise Misbehaved(
             f"phenomenon and reason of a Verdict are words, not {_short((answer.phenomenon, answer.reason))}"
         )
+    least = answer.min_detectable_effect
+    if least is not None and (not isinstance(least, Real) or not math.isfinite(least)):
+        raise Misbehaved(f"min_detectable_effect of a Verdict is {_short(least)}, not a finite number")
     return Verdict(
-        phenomenon=str(answer.phenomenon), status=answer.status, findings=tuple(findings), reason=str(answer.reason)
+        phenomenon=str(answer.phenomenon),
+        status=answer.status,
+        findings=tuple(findings),
+        reason=str(answer.reason),
+        min_detectable_effect=None if least is None else float(least),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from detectors.claims import EpochFree, Lasting, Monotone, Nested, Recovers, Robust, UnitFree
-from detectors.vocabulary import Run
+from detectors.vocabulary import Run, Verdict
 from sim.exam.check import Ask, Check, Skipped, Spec, Violation, either, sharp, with_event, without_event
 from sim.exam.compare import matched, require_same, said, seed_of, within
 from sim.exam.exact import exact
@@ -17,6 +17,7 @@ from sim.exam.rate import rate
 __all__ = ["CHECKS"]
 
 _METAMORPHIC = "Dwarakanath et al., 2018, metamorphic testing of machine learning, arXiv:1808.05353"
+_UNREAD = 0.8  # of runs in which the last values may make no difference
 _SHARE = 0.1  # of runs in which a small disturbance may matter after all
 
 
@@ -80,6 +81,33 @@ def counts_the_last_row_and_no_empty_one(ask: Ask, spec: Spec, seed: int) -> Non
         longer = Run(epochs=np.append(run.epochs, run.epochs[-1] + spacing), series=series)
         first, second = ask.detect(run, "as it is", spec), ask.detect(longer, f"an empty row after the {n} there are")
         require_same(first, second, f"an empty row after the {n} there are", known_at=False)
+
+
+@rate("metamorphic", "curtailed logs: yesterday's run is not today's", claim=Recovers, over="average",
+      allowed=lambda candidate: _UNREAD, specs=with_event)  # fmt: skip
+def reads_the_last_row(ask: Ask, spec: Spec, run: Run) -> bool | None:
+    """The last values are read: with others in their place the answer about a run that ends at its event, where that
+    begins or where it is over, is another one.
+
+    Not about each run, as a last value may say nothing; in two of ten at least. Who leaves the last values out says the
+    same in all.
+    """
+    events = ask.subject.material(spec)
+    if not events:
+        return None
+    seed, event = seed_of(run), events[0]
+    border = event.onset if event.end is None or seed % 2 else event.end
+    at = int(np.searchsorted(run.epochs, border)) + seed // 2 % 4
+    part = run.until(float(run.epochs[min(max(at, 1), len(run) - 1)]))
+    last = np.arange(len(part)) == len(part) - 1
+    others = part.with_series(**{key: np.where(last, 1.5 * values, values) for key, values in part.series.items()})
+    return _words(ask.detect(part, "as it is", spec)) == _words(ask.detect(others, "with other last values"))
+
+
+def _words(verdict: Verdict) -> tuple[object, ...]:
+    """All that a verdict says, as a value that can be compared; NaN is as good as NaN."""
+    said = (verdict.status, verdict.reason, verdict.min_detectable_effect, verdict.findings)
+    return tuple(map(repr, said))
 
 
 @exact(
@@ -201,6 +229,7 @@ CHECKS: tuple[Check, ...] = (
     stretches_with_the_axis,
     ignores_empty_rows_between,
     counts_the_last_row_and_no_empty_one,
+    reads_the_last_row,
     finds_no_more_with_a_smaller_alpha,
     one_outlier_is_no_event,
     rounding_does_not_matter,

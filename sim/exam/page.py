@@ -8,7 +8,7 @@ from itertools import groupby
 
 from sim.exam.compare import said
 from sim.exam.figure import svg
-from sim.exam.report import Report, Result, Status
+from sim.exam.report import Report, Result, Status, arguments
 from sim.exam.reproduce import Target, source
 
 __all__ = ["page"]
@@ -101,7 +101,8 @@ def _example(r: Result, report: Report, target: Target | None) -> str:
         ]
     case = r.outcome.case
     if case is not None:
-        words = "".join(f", {k}={v!r}" for k, v in case.params.items())
-        code = f"{case.spec!r}, seed={case.seed}{words}" if target is None else source(r, report, target)
+        code = (
+            f"{case.spec!r}, seed={case.seed}{arguments(case.params)}" if target is None else source(r, report, target)
+        )
         parts.append(f"<pre>{escape(code)}</pre>")
     return "\n".join(parts)

@@ -17,6 +17,7 @@ __all__ = ["CHECKS"]
 
 LOOKS = 4  # prefixes of a run at which an online detector is asked
 _HALF = 0.5  # the alpha at which p-values are looked at, so that there are many of them
+_SMALL = 0.005  # what a small p-value is
 
 
 @rate("promises", "exact binomial test: Clopper & Pearson, 1934", claim=Coverage, over="average", sharpness=0.5,
@@ -62,9 +63,23 @@ def p_values_are_none_too_small(ask: Ask, spec: Spec, run: Run) -> bool | None:
 
     Where alpha cannot be set: at most a share alpha / 5 has one that small.
     """
+    lax, share = _looked_at(ask.candidate)
+    return _as_small_as(share, ask, lax, spec, run)
+
+
+@rate("promises", "p-values are super-uniform under the null: Lehmann & Romano, Testing Statistical Hypotheses, §3.3",
+      claim=PValues, over="families", every=8, beyond=beyond, allowed=lambda candidate: _SMALL)  # fmt: skip
+def small_p_values_are_rare(ask: Ask, spec: Spec, run: Run) -> bool | None:
+    """Among null runs at most one in 200 has a p-value of 0.005 or less: it must hold in the tail as well.
+
+    People rank and correct by small p-values. One that is always tiny, or tiny from some threshold on, ranks nothing.
+    """
+    return _as_small_as(_SMALL, ask, _looked_at(ask.candidate)[0], spec, run)
+
+
+def _as_small_as(share: float, ask: Ask, lax: Candidate, spec: Spec, run: Run) -> bool | None:
     if ask.subject.grey(spec):
         return None
-    lax, share = _looked_at(ask.candidate)
     verdict = lax.detect(run)
     p = [f.p_value for f in verdict if f.p_value is not None]
     if verdict.findings and not p:
@@ -118,6 +133,7 @@ CHECKS: tuple[Check, ...] = (
     intervals_hold_the_onset,
     intervals_say_something,
     p_values_are_none_too_small,
+    small_p_values_are_rare,
     what_was_known_was_known,
     takes_nothing_back,
     stays_silent_at_every_look,

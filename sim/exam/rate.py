@@ -143,7 +143,6 @@ class Rate:
 
     def _families(self, session: Session) -> Outcome:
         held = session.candidate.claim(FalseAlarms) or FalseAlarms()
-        assert isinstance(held, FalseAlarms)
         step = max(self.every, 2 if session.level.thrifty else 1)
         judged: list[tuple[str, Outcome]] = []
         notes: list[str] = []

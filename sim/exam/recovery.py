@@ -21,18 +21,15 @@ _MATCHING = "one-to-one matching within a tolerance: van den Burg & Williams, 20
 
 
 def _missed(candidate: Candidate) -> float:
-    claim = candidate.claim(Recovers)
-    return 1 - (claim if isinstance(claim, Recovers) else Recovers()).share
+    return 1 - (candidate.claim(Recovers) or Recovers()).share
 
 
 def _missed_at_worst(candidate: Candidate) -> float:
-    claim = candidate.claim(RecoversWorst)
-    return 1 - (claim if isinstance(claim, RecoversWorst) else RecoversWorst()).share
+    return 1 - (candidate.claim(RecoversWorst) or RecoversWorst()).share
 
 
 def _extra(candidate: Candidate) -> float:
-    claim = candidate.claim(Precise)
-    return (claim if isinstance(claim, Precise) else Precise()).share
+    return (candidate.claim(Precise) or Precise()).share
 
 
 def _misses(ask: Ask, spec: Spec, run: Run) -> bool | None:
@@ -48,7 +45,14 @@ def finds_what_was_injected(ask: Ask, spec: Spec, run: Run) -> bool | None:
     return _misses(ask, spec, run)
 
 
-@rate("recovery", "Hypothesis' target()", claim=RecoversWorst, over="worst", allowed=_missed_at_worst, sharpness=0.4)
+@rate(
+    "recovery",
+    "Hypothesis' target()",
+    claim=RecoversWorst,
+    over="worst",
+    sharpness=0.4,
+    allowed=_missed_at_worst,
+)
 def finds_it_on_the_worst_spec(ask: Ask, spec: Spec, run: Run) -> bool | None:
     """An average hides a blind spot. The search looks for the spec with most misses; fresh runs judge it."""
     return _misses(ask, spec, run)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sim.exam.check import Check, Level, Outcome
 from sim.exam.compare import said
 
-__all__ = ["CheckFailed", "Report", "Result", "Status", "document", "render"]
+__all__ = ["CheckFailed", "Report", "Result", "Status", "arguments", "document", "render"]
 
 SCHEMA_VERSION = 1
 Status = Literal["passed", "failed", "skipped", "not promised", "expected", "unexpected"]
@@ -39,6 +40,7 @@ class Report:
     claims: tuple[str, ...]
     level: Level
     seed: int
+    time_limit: float
     results: tuple[Result, ...]
     seconds: float
     calls: int
@@ -74,11 +76,12 @@ def _failure(result: Result) -> str:
     if result.status == "unexpected":
         return f"{result.check.name}: passed, although it was expected to fail: {result.reason}"
     case = result.outcome.case
-    where = "" if case is None else f"\n    on {case.spec!r}, seed {case.seed}{_params(case.params)}"
+    where = "" if case is None else f"\n    on {case.spec!r}, seed {case.seed}{arguments(case.params)}"
     return f"{result.check.name}: {result.outcome.detail}{where}"
 
 
-def _params(params: Any) -> str:
+def arguments(params: Mapping[str, Any]) -> str:
+    """The further arguments of a call, as code."""
     return "".join(f", {k}={v!r}" for k, v in params.items())
 
 
@@ -102,7 +105,7 @@ def render(report: Report, width: int = 100) -> str:
             continue
         if r.outcome.case is not None:
             lines += _wrapped(
-                f"on {r.outcome.case.spec!r}, seed {r.outcome.case.seed}{_params(r.outcome.case.params)}", width, "  "
+                f"on {r.outcome.case.spec!r}, seed {r.outcome.case.seed}{arguments(r.outcome.case.params)}", width, "  "
             )
         for sight in r.outcome.sights[-2:]:
             if sight.verdict is not None:

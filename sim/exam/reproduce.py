@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.exam.report import Report, Result
+from sim.exam.candidate import TIME_LIMIT
+from sim.exam.report import Report, Result, arguments
 from sim.exam.subject import Subject
 
 __all__ = ["BadTarget", "Target", "load", "source", "write"]
@@ -34,6 +36,11 @@ class Target:
 
 def load(detector: str, subject: str = "") -> tuple[Any, Subject | None, Target]:
     """The detector and the subject named by `module:name`, in the working directory or installed; BadTarget if not."""
+    with contextlib.redirect_stdout(sys.stderr):  # standard output may be JSON
+        return _load(detector, subject)
+
+
+def _load(detector: str, subject: str) -> tuple[Any, Subject | None, Target]:
     found = _named(detector)
     called = (callable(found) and not callable(getattr(found, "detect", None))) or isinstance(found, type)
     if called:
@@ -82,7 +89,9 @@ def source(result: Result, report: Report, target: Target) -> str:
     settings: dict[str, Any] = {"seed": report.seed if result.check.question.sampled else case.seed, **case.params}
     if report.level.name != "default":
         settings["level"] = report.level.name
-    words = "".join(f", {key}={value!r}" for key, value in settings.items())
+    if report.time_limit != TIME_LIMIT:
+        settings["time_limit"] = report.time_limit
+    words = arguments(settings)
     if target.subject:
         home, _, there = target.subject.partition(":")
         imports.add(f"from {home} import {there.partition('.')[0]}")

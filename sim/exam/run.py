@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from detectors.claims import FalseAlarms, Recovers, claim_of
-from sim.exam.candidate import Candidate
+from sim.exam.candidate import TIME_LIMIT, Candidate
 from sim.exam.catalogue import CHECKS
 from sim.exam.check import LEVELS, Case, Check, Level, Outcome, Session
 from sim.exam.report import CheckFailed, Report, Result, Status
@@ -35,7 +35,7 @@ def examine(
     subject: Subject | None = None,
     expected_failures: Mapping[str, str] | None = None,
     only: Sequence[str] | None = None,
-    time_limit: float = 5.0,
+    time_limit: float = TIME_LIMIT,
     on_result: OnResult | None = None,
 ) -> Report:
     """Ask every check of `detector` and report on each; nothing that the detector does stops the exam.
@@ -127,12 +127,13 @@ def replay(
     seed: int = 0,
     level: str = "default",
     subject: Subject | None = None,
-    time_limit: float = 5.0,
+    time_limit: float = TIME_LIMIT,
     **params: Any,
 ) -> None:
-    """Ask one check again on one example; CheckFailed if it still fails there.
+    """Ask one check again on one example; CheckFailed if it still fails there, pytest's skip if it cannot be asked.
 
-    A rate is judged anew on fresh runs of `spec`; `seed` is then the exam's.
+    A rate is judged anew on fresh runs of `spec`, however few or many specs it was an average over; `seed` is then the
+    exam's.
     """
     _known(check)
     session = _session(detector, level, seed if CHECKS[check].question.sampled else 0, subject, time_limit)
@@ -140,6 +141,10 @@ def replay(
     if outcome.passed is False:
         result = Result(check=CHECKS[check], status="failed", outcome=outcome, reason="", seconds=0.0)
         raise CheckFailed(_report(session, seed, [result], 0.0))
+    if outcome.passed is None:
+        import pytest
+
+        pytest.skip(f"{check} could not be asked: {outcome.detail}")
 
 
 def _report(session: Session, seed: int, results: Sequence[Result], seconds: float) -> Report:
@@ -150,6 +155,7 @@ def _report(session: Session, seed: int, results: Sequence[Result], seconds: flo
         claims=tuple(str(c) for c in candidate.claims),
         level=session.level,
         seed=seed,
+        time_limit=candidate.time_limit,
         results=tuple(results),
         seconds=seconds,
         calls=candidate.tally.calls,

@@ -274,6 +274,16 @@ class DropsTheLast(Honest):
         return self.honest(run.until(float(run.epochs[-2]))) if len(run) > 1 else self.honest(run)
 
 
+class AWayBehind(Honest):
+    """Answers about the run as it was one evaluation ago."""
+
+    def detect(self, run: Run) -> Verdict:
+        if run.missing(self.needs):
+            return self.honest(run)
+        epochs = run.observed(*self.needs)[0]
+        return self.honest(run.until(float(epochs[-2]))) if len(epochs) > 1 else self.honest(run)
+
+
 class Contrary(Honest):
     """Mistakes a large alpha for a small one."""
 
@@ -435,6 +445,14 @@ class TenthOfP(Honest):
         return [replace(f, p_value=f.p_value / 10)]
 
 
+class Certain(Honest):
+    """From some threshold on it is certain."""
+
+    def changed(self, run: Run, f: Finding) -> Sequence[Finding]:
+        assert f.p_value is not None
+        return [replace(f, p_value=1e-9 if f.p_value < 0.05 else f.p_value)]
+
+
 class Hindsight(Honest):
     """Says that it knew at the onset."""
 
@@ -518,6 +536,7 @@ SABOTAGES: dict[str, Callable[[], Detector]] = {
     "stretches_with_the_axis": SpansInEpochs,
     "ignores_empty_rows_between": CountsRows,
     "counts_the_last_row_and_no_empty_one": DropsTheLast,
+    "reads_the_last_row": AWayBehind,
     "finds_no_more_with_a_smaller_alpha": Contrary,
     "one_outlier_is_no_event": JumpsAtJumps,
     "rounding_does_not_matter": CountsDigits,
@@ -536,6 +555,7 @@ SABOTAGES: dict[str, Callable[[], Detector]] = {
     "intervals_hold_the_onset": HalfIntervals,
     "intervals_say_something": WholeRun,
     "p_values_are_none_too_small": TenthOfP,
+    "small_p_values_are_rare": Certain,
     "what_was_known_was_known": Hindsight,
     "takes_nothing_back": TakesBack,
     "stays_silent_at_every_look": Peeks,

@@ -83,7 +83,7 @@ def subject_of(phenomenon: str, recovers: Recovers | None = None, alarms: FalseA
             autocorrelation=alarms.autocorrelation,
         ),
         sharp=corner(phenomenon),
-        families=null_families(phenomenon),
+        families=_families(phenomenon, alarms),
         observe=observe,
         events=_events,
         stronger=_stronger(size) if size else None,
@@ -102,6 +102,28 @@ _FIELDS: dict[str, tuple[str, str, bool]] = {
     Phenomenon.LOSS_ACCURACY_DIVERGENCE: ("drift", "drift_at", True),
     Phenomenon.TRAIN_ABOVE_VAL: ("mode", "", False),
 }
+
+
+_LONGEST = 4096  # rows of a run on which a promise without end is held
+
+
+def _families(phenomenon: str, alarms: FalseAlarms) -> dict[str, Composed]:
+    """The named null families, and flat runs at the ends of the promise where none of them lies there."""
+    families = null_families(phenomenon)
+    flat = families["flat, white noise"]
+    ends = [
+        *(
+            replace(flat, epochs=e, rho=alarms.autocorrelation)
+            for e in (alarms.shortest, min(alarms.longest, _LONGEST))
+        ),
+        replace(flat, growth=alarms.growth),
+        replace(flat, growth=-alarms.growth),
+    ]
+    for spec in ends:
+        if spec not in families.values():
+            name = f"flat, {spec.epochs} epochs, autocorrelation {spec.rho:g}"
+            families[f"{name}, noise growing by exp({spec.growth:g})" if spec.growth else name] = spec
+    return families
 
 
 @lru_cache(maxsize=4096)

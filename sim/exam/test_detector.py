@@ -8,7 +8,7 @@ import pytest
 
 from sim.exam.catalogue import CHECKS
 from sim.exam.reproduce import BadTarget, load
-from sim.exam.run import BoundCheck
+from sim.exam.run import BoundCheck, examine
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -21,9 +21,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     try:
         detector, subject, _ = load(named, config.getoption("--exam-subject"))
-    except BadTarget as error:
+        settings = {
+            "level": config.getoption("--exam-level"),
+            "seed": config.getoption("--exam-seed"),
+            "time_limit": config.getoption("--exam-time-limit"),
+            "subject": subject,
+        }
+        examine(detector, **settings, only=())  # what is no detector is said once, not by each check
+    except (BadTarget, TypeError, ValueError) as error:
         raise pytest.UsageError(f"--detector {error}") from None
-    settings = {"level": config.getoption("--exam-level"), "seed": config.getoption("--exam-seed"), "subject": subject}
     checks = [BoundCheck(name, settings) for name in CHECKS]
     metafunc.parametrize(("detector", "check"), [(detector, c) for c in checks], ids=list(CHECKS))
 
