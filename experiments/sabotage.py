@@ -11,23 +11,22 @@ import argparse
 import csv
 import multiprocessing
 import sys
-from itertools import groupby
 from pathlib import Path
 
 from tqdm import tqdm
 
-from sim.exam import LEVELS, examine
+from sim.exam import CHECKS, LEVELS, examine
 from sim.exam.sabotage import HONEST, SABOTAGES
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def rows(task: tuple[str, str]) -> list[dict[str, object]]:
-    """The rows of one detector: `task` is the level, and the check that it is meant for or the honest one's name."""
-    level, key = task
+def rows(task: tuple[str, str, list[str] | None]) -> list[dict[str, object]]:
+    """The rows of one detector: `task` is the level, the check that it is meant for or its name, the checks to ask."""
+    level, key, checks = task
     honest = key not in SABOTAGES
     detector = (HONEST if honest else SABOTAGES)[key]()
-    report = examine(detector, level=level)
+    report = examine(detector, level=level, only=checks)
     return [
         {
             "detector": report.detector,
@@ -48,21 +47,23 @@ def main() -> None:
     parser.add_argument("--level", choices=list(LEVELS), default="default")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
-        "--only", action="append", choices=[*HONEST, *SABOTAGES], help="ask this one anew; the other rows stay"
+        "--only", action="append", choices=[*HONEST, *SABOTAGES], help="ask this detector anew; other rows stay"
     )
+    parser.add_argument("--check", action="append", choices=list(CHECKS), help="ask this check anew; other rows stay")
     args = parser.parse_args()
-    tasks = [(args.level, key) for key in args.only or (*HONEST, *SABOTAGES)]
+    tasks = [(args.level, key, args.check) for key in args.only or (*HONEST, *SABOTAGES)]
     with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
         tables = list(tqdm(pool.imap(rows, tasks), total=len(tasks), disable=not sys.stderr.isatty()))
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "sabotage.csv"
-    asked = {table[0]["detector"]: table for table in tables}
-    before = list(csv.DictReader(path.open(newline=""))) if args.only else []
-    kept = {name: list(table) for name, table in groupby(before, key=lambda row: row["detector"])}
+    part = args.only or args.check
+    before: list[dict[str, object]] = list(csv.DictReader(path.open(newline=""))) if part else []  # type: ignore[arg-type]
+    every = {(row["detector"], row["check"]): row for row in [*before, *(row for table in tables for row in table)]}
+    names = list(dict.fromkeys(detector for detector, _ in every))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(tables[0][0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row for table in {**kept, **asked}.values() for row in table)
+        writer.writerows(every[name, check] for name in names for check in CHECKS if (name, check) in every)
     for table in tables:
         meant = {r["check"]: r["status"] for r in table}.get(table[0]["meant_for"], "")
         failed = [r["check"] for r in table if r["status"] == "failed"]
