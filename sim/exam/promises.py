@@ -70,7 +70,7 @@ def p_values_are_none_too_small(ask: Ask, spec: Spec, run: Run) -> bool | None:
 @rate("promises", "p-values are super-uniform under the null: Lehmann & Romano, Testing Statistical Hypotheses, §3.3",
       claim=PValues, over="families", every=16, beyond=beyond, allowed=lambda candidate: _SMALL)  # fmt: skip
 def small_p_values_are_rare(ask: Ask, spec: Spec, run: Run) -> bool | None:
-    """Of flat runs under white noise at most one in 200 has a p-value of 0.005 or less: it must hold in the tail as well.
+    """Of flat runs under white noise at most one in 200 has a p-value of 0.005 or less: it must hold in the tail too.
 
     People rank and correct by small p-values. One that is always tiny, or tiny from some threshold on, ranks nothing.
     """
