@@ -97,6 +97,8 @@ def test_the_second_tutorial_validates_a_detector_of_a_new_phenomenon(folder):
 
 def test_the_manual_counts_its_checks():
     assert MANUAL.count("\n| contract | `") == sum(c.group == "contract" for c in CHECKS.values())
+    assert "Forty-three checks" in MANUAL
+    assert len(CHECKS) == 43
 
 
 # the command
