@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from detectors.claims import Claim, claim_of, claims_of
 from detectors.vocabulary import Finding, Run, Verdict
 
-__all__ = ["TIME_LIMIT", "Candidate", "Misbehaved"]
+__all__ = ["TIME_LIMIT", "Candidate", "Misbehaved", "places"]
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Claim)
@@ -172,12 +172,16 @@ def _share(detector: Any, name: str, default: float) -> float:
 
 def _names(detector: Any, name: str) -> tuple[str, ...]:
     value = getattr(detector, name, ())
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise TypeError(f"{name}={value!r} of {type(detector).__name__}: allowed is a sequence of names of series")
-    names = tuple(value)
+    names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (None,)
     if not all(isinstance(n, str) for n in names):
         raise TypeError(f"{name}={value!r} of {type(detector).__name__}: allowed is a sequence of names of series")
     return names
+
+
+def places(finding: Finding) -> dict[str, float | None]:
+    """Every epoch that a finding names, by the name under which it does."""
+    interval = zip(("onset_interval[0]", "onset_interval[1]"), finding.onset_interval, strict=True)
+    return {"onset": finding.onset, "end": finding.end, "known_at": finding.known_at, **dict(interval)}
 
 
 def _plain(answer: object, what: str) -> Verdict:
@@ -188,15 +192,7 @@ def _plain(answer: object, what: str) -> Verdict:
     for finding in tuple(answer.findings):
         if not isinstance(finding, Finding):
             raise Misbehaved(f"a finding is {_short(finding)}, no Finding")
-        numbers = {
-            "onset": finding.onset,
-            "end": finding.end,
-            "known_at": finding.known_at,
-            "level": finding.level,
-            "p_value": finding.p_value,
-            **dict(zip(("onset_interval[0]", "onset_interval[1]"), finding.onset_interval, strict=True)),
-        }
-        for name, value in numbers.items():
+        for name, value in {**places(finding), "level": finding.level, "p_value": finding.p_value}.items():
             optional = name in ("end", "p_value") and value is None
             if not optional and (not isinstance(value, Real) or not math.isfinite(value)):
                 raise Misbehaved(f"{name} of a finding is {_short(value)}, not a finite number")
@@ -234,11 +230,16 @@ def _plain(answer: object, what: str) -> Verdict:
 
 
 def _words(error: BaseException) -> str:
-    """The message of an exception, on one line and in characters that every file can hold."""
+    """The message of an exception."""
     try:
-        return " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+        return _one_line(str(error))
     except Exception:  # a stranger's __str__ may raise anything
         return "(a message that raises)"
+
+
+def _one_line(text: str) -> str:
+    """A text on one line, in characters that every file can hold."""
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
 
 
 def _within(limit: float, call: Callable[[], T]) -> T:
@@ -279,5 +280,5 @@ def _short(value: object) -> str:
         text = repr(value)
     except Exception:  # a stranger's __repr__ may raise anything
         text = f"a {type(value).__name__}"
-    text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
+    text = _one_line(text)
     return text if len(text) <= 120 else text[:117] + "..."

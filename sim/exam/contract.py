@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from detectors.vocabulary import Run, Verdict
+from sim.exam.candidate import places
 from sim.exam.check import Ask, Check, Skipped, Spec, Violation
 from sim.exam.compare import require_same
 from sim.exam.exact import exact
@@ -30,9 +31,7 @@ def require_answer(verdict: Verdict, run: Run, phenomenon: str) -> None:
     for f in verdict:
         if f.phenomenon != phenomenon:
             raise Violation(f"a finding is about {str(f.phenomenon)!r}, the detector about {phenomenon!r}")
-        places = {"onset": f.onset, "end": f.end, "known_at": f.known_at}
-        places |= {"onset_interval[0]": f.onset_interval[0], "onset_interval[1]": f.onset_interval[1]}
-        for name, epoch in places.items():
+        for name, epoch in places(f).items():
             if epoch is not None and not first <= epoch <= last:
                 raise Violation(
                     f"{name} = {epoch:.10g} lies outside the run, whose epochs are {first:.10g}..{last:.10g}"

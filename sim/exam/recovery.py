@@ -45,14 +45,7 @@ def finds_what_was_injected(ask: Ask, spec: Spec, run: Run) -> bool | None:
     return _misses(ask, spec, run)
 
 
-@rate(
-    "recovery",
-    "Hypothesis' target()",
-    claim=RecoversWorst,
-    over="worst",
-    sharpness=0.4,
-    allowed=_missed_at_worst,
-)
+@rate("recovery", "Hypothesis' target()", claim=RecoversWorst, over="worst", allowed=_missed_at_worst, sharpness=0.4)
 def finds_it_on_the_worst_spec(ask: Ask, spec: Spec, run: Run) -> bool | None:
     """An average hides a blind spot. The search looks for the spec with most misses; fresh runs judge it."""
     return _misses(ask, spec, run)
