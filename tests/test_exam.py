@@ -23,12 +23,14 @@ from scipy.stats import binom
 from detectors.catalogue import CATALOGUE
 from detectors.claims import STANDARD, FalseAlarms, Online, Recovers, claim_of, claims_of, standard
 from detectors.overfitting import Overfitting
-from detectors.vocabulary import Finding, Run, Verdict, absent, found, undetermined
+from detectors.vocabulary import Event, Finding, Run, Verdict, absent, found, undetermined
 from sim import composed
 from sim.composed import Composed, observe
 from sim.exam import CHECKS, LEVELS, CheckFailed, check_detector, document, examine, parametrize_with_checks, render
 from sim.exam import replay as ask_again
 from sim.exam.candidate import Candidate, Misbehaved
+from sim.exam.check import Sight
+from sim.exam.figure import figure
 from sim.exam.rate import Rate
 from sim.exam.rates import count, design
 from sim.exam.reproduce import Target, source
@@ -531,6 +533,16 @@ def test_a_failure_can_be_asked_again_and_passes_once_it_is_mended():
         with pytest.raises(CheckFailed, match=check):
             ask_again(check, Does(lambda run: absent("plateau")), case.spec, seed=case.seed, **case.params)
         ask_again(check, Overfitting(), case.spec, seed=case.seed, **case.params)
+
+
+@pytest.mark.parametrize(
+    ("events", "truth"),
+    [(None, "truth: not given"), ((), "truth: nothing"), ((Event(phenomenon="overfitting", onset=80.0),), "truth")],
+)
+def test_a_picture_does_not_say_that_there_is_nothing_where_the_truth_is_not_given(events, truth):
+    picture = figure([Sight(title="a run", run=RUN, verdict=absent("overfitting"), events=events)])
+
+    assert [t.get_text() for t in picture.axes[1].get_yticklabels()] == ["claim: absent", truth]
 
 
 def test_a_check_that_cannot_be_asked_again_is_a_skip():

@@ -84,12 +84,12 @@ LEVELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """One run as it was shown to the detector, what it said, and what is true: to be drawn."""
+    """One run as it was shown to the detector, what it said, and what is true (None: not given): to be drawn."""
 
     title: str
     run: Run
     verdict: Verdict | None
-    events: tuple[Event, ...] = ()
+    events: tuple[Event, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ class Ask:
 
     def detect(self, run: Run, title: str = "", spec: Spec | None = None) -> Verdict:
         """The detector's verdict about `run`; with `spec`, its truth is drawn beside it."""
-        events = () if spec is None else tuple(self.subject.grey(spec))
+        events = None if spec is None else tuple(self.subject.grey(spec))
         self.sights.append(Sight(title=title, run=run, verdict=None, events=events))
         verdict = self.candidate.detect(run)
         self.sights[-1] = Sight(title=title, run=run, verdict=verdict, events=events)

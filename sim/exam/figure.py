@@ -79,7 +79,7 @@ def _curves(ax: Any, run: Run) -> None:
 
 def _spans(ax: Any, sight: Sight) -> None:
     last = float(sight.run.epochs[-1])
-    for event in sight.events:
+    for event in sight.events or ():
         end = last if event.end is None else event.end
         style = "-" if event.material else ":"
         ax.plot([event.onset, end], [1, 1], color=_TRUTH, lw=2.5, ls=style, solid_capstyle="butt")
@@ -93,6 +93,7 @@ def _spans(ax: Any, sight: Sight) -> None:
         ax.plot([finding.onset] * 2, [-0.25, 0.25], color=_CLAIM, lw=1.5)
         ax.axvspan(*finding.onset_interval, ymin=0.05, ymax=0.45, color=_CLAIM, alpha=0.2, lw=0)
     said = "no answer" if sight.verdict is None else sight.verdict.status
-    ax.set_yticks([0, 1], [f"claim: {said}", "truth" if sight.events else "truth: nothing"], fontsize=8)
+    truth = "truth: not given" if sight.events is None else "truth" if sight.events else "truth: nothing"
+    ax.set_yticks([0, 1], [f"claim: {said}", truth], fontsize=8)
     ax.set_ylim(-0.6, 1.6)
     ax.margins(x=0.02)

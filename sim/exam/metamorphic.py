@@ -104,7 +104,7 @@ def reads_the_last_row(ask: Ask, spec: Spec, run: Run) -> bool | None:
     part = run.until(float(run.epochs[found - 1]))
     last = np.arange(found) == found - 1
     others = part.with_series(**{key: np.where(last, values[before], values) for key, values in part.series.items()})
-    return _words(ask.detect(part, "once it is found")) == _words(ask.detect(others, "with other last values"))
+    return _words(ask.detect(part, "once it is found", spec)) == _words(ask.detect(others, "with other last values"))
 
 
 def _words(verdict: Verdict) -> tuple[object, ...]:
