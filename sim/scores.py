@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from detectors.vocabulary import Event, Finding, Verdict
 from sim.labelled import LabelledRun
@@ -120,6 +120,6 @@ def exact_interval(successes: int, trials: int, level: float = 0.95) -> tuple[fl
     if trials == 0:
         return 0.0, 1.0
     tail = (1 - level) / 2
-    lo = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
-    hi = float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    lo = float(betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
+    hi = float(betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
     return lo, hi

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.stats import binom
 
 from detectors.claims import Claim, FalseAlarms
 from detectors.vocabulary import Run
@@ -31,7 +30,7 @@ from sim.exam.check import (
     rationale,
     with_event,
 )
-from sim.exam.rates import Count, Design, count, design
+from sim.exam.rates import Count, Design, count, design, rarely_more
 from sim.exam.search import falsify, worst
 
 __all__ = ["Rate", "rate"]
@@ -198,7 +197,7 @@ class Rate:
         if got.passed is not False:
             return got
         seeds = session.seeds(self.name, "shrink", _SHRINK_SEEDS)
-        clear = int(binom.isf(_CLEAR, len(seeds), min(self.allowed(session.candidate), 0.5))) + 1
+        clear = rarely_more(_CLEAR, len(seeds), min(self.allowed(session.candidate), 0.5)) + 1
         found: list[Case] = []
 
         def test(spec: Spec) -> None:

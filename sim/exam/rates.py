@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from scipy.stats import binom
+import numpy as np
+from scipy.special import bdtr, bdtrc
 
-__all__ = ["Count", "Design", "count", "design"]
+__all__ = ["Count", "Design", "count", "design", "rarely_more"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class Design:
     false_pass: float
 
     def __str__(self) -> str:
-        fails = binom.sf(self.most, self.trials, self.allowed)
-        passes = binom.cdf(self.most, self.trials, self.caught)
+        fails = bdtrc(self.most, self.trials, self.allowed)
+        passes = bdtr(self.most, self.trials, self.caught)
         return (
             f"promised is at most {self.allowed:.3g}; up to {self.most} of {self.trials} pass, so that a "
             f"detector at {self.allowed:.3g} fails with probability {fails:.1g} and one at {self.caught:.3g} passes "
@@ -49,6 +50,11 @@ class Count:
     passed: bool | None
 
 
+def rarely_more(chance: float, trials: int, rate: float) -> int:
+    """The smallest number that a binomial count exceeds with at most this chance."""
+    return int(np.argmax(bdtrc(np.arange(trials + 1), trials, rate) <= chance))
+
+
 @lru_cache(maxsize=256)
 def design(allowed: float, caught: float, false_fail: float, false_pass: float) -> Design:
     """The smallest design; ValueError where `caught` does not lie above `allowed`."""
@@ -56,10 +62,10 @@ def design(allowed: float, caught: float, false_fail: float, false_pass: float) 
         raise ValueError(f"allowed={allowed!r}, caught={caught!r}: needed is 0 <= allowed < caught <= 1")
 
     def most(trials: int) -> int:
-        return int(binom.isf(false_fail, trials, allowed)) if allowed else 0
+        return rarely_more(false_fail, trials, allowed) if allowed else 0
 
     def good(trials: int) -> bool:
-        return bool(binom.cdf(most(trials), trials, caught) <= false_pass)
+        return bool(bdtr(most(trials), trials, caught) <= false_pass)
 
     high = 1
     while not good(high):
