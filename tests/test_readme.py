@@ -63,7 +63,7 @@ def test_the_picture_is_there():
 
 @pytest.mark.parametrize("command", ["demo", "diagnose", "generate", "validate"])
 def test_the_commands_of_the_readme_exist(command):
-    text = (ROOT / "pyproject.toml").read_text() + (ROOT / "detectors" / "cli.py").read_text()
+    text = (ROOT / "pyproject.toml").read_text() + (ROOT / "detectors" / "cli" / "__init__.py").read_text()
 
     assert f"curvesense {command}" in README
     assert command in text

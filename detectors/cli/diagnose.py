@@ -1,85 +1,36 @@
-"""The `curvesense` command. Further commands join by the entry-point group `curvesense.commands`."""
+"""`curvesense diagnose`: logs in, what is in their curves out."""
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import os
 import shutil
 import sys
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from detectors.catalogue import CATALOGUE
+from detectors.cli.status import FOUND, OK, UNREADABLE, USAGE
 from detectors.diagnosis import Diagnosis, diagnose
 from detectors.readers import FORMATS, Unreadable, expand, read
 from detectors.report.document import document, unreadable
 from detectors.report.text import render
 from detectors.vocabulary import BadRun
 
-__all__ = ["main"]
-
-EXIT_UNREADABLE = 1
-EXIT_USAGE = 2
-EXIT_FOUND = 3
+__all__ = ["configure"]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name shows its code
-    args = _parser().parse_args(argv)
-    try:
-        status = int(args.run(args))
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # `curvesense ... | head`
-        _forget_output()
-        return 0
-    except OSError as error:
-        _forget_output()
-        print(f"curvesense: cannot write the answer: {error.strerror}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        return 130
-
-
-def _speaks_unicode() -> bool:
-    return (sys.stdout.encoding or "").lower().startswith("utf")
-
-
-def _forget_output() -> None:
-    """Send what the buffer still holds nowhere, so that the interpreter does not fail on it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="curvesense", description="Make sense of loss and accuracy curves.")
-    try:
-        installed = version("curvesense")
-    except PackageNotFoundError:
-        installed = "not installed"
-    parser.add_argument("--version", action="version", version=f"curvesense {installed}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    command = commands.add_parser(
-        "diagnose",
-        help="say what is in training logs",
-        description="Say what is in training logs: what was found, where, how sure, why, and what to do.",
-        epilog="Exit status: 0 all logs read; 1 one was not (the rest is printed); 2 wrong usage; 3 --fail-on found.",
-    )
-    command.add_argument("paths", nargs="+", metavar="PATH", help="a log, a folder of logs, or - for standard input")
-    command.add_argument("--json", action="store_true", help="print one JSON array, an object per run")
-    command.add_argument("--plot", metavar="FILE.png", help="draw it (png, svg or pdf); needs the extra [plot]")
-    command.add_argument(
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what is in training logs: what was found, where, how sure, why, and what to do."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a log, a folder of logs, or - for standard input")
+    parser.add_argument("--json", action="store_true", help="print one JSON array, an object per run")
+    parser.add_argument("--plot", metavar="FILE.png", help="draw it (png, svg or pdf); needs the extra [plot]")
+    parser.add_argument(
         "--alpha", type=_alpha, default=0.05, help="false alarms accepted per run, over all detectors (default 0.05)"
     )
-    command.add_argument("--format", choices=[f.NAME for f in FORMATS], help="the logs' format, if content misleads")
-    command.add_argument(
+    parser.add_argument("--format", choices=[f.NAME for f in FORMATS], help="the logs' format, if content misleads")
+    parser.add_argument(
         "--map", action="append", default=[], type=_mapping, metavar="SERIES=NAME", help="e.g. --map val_loss=my_metric"
     )
-    command.add_argument(
+    parser.add_argument(
         "--fail-on",
         action="append",
         default=[],
@@ -87,11 +38,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PHENOMENON",
         help=f"exit with 3 where it was found: {', '.join(CATALOGUE)}",
     )
-    command.set_defaults(run=_diagnose)
-    for entry in sorted(entry_points(group="curvesense.commands"), key=lambda e: e.name):
-        joined = entry.load()
-        joined(commands.add_parser(entry.name, help=joined.__doc__.splitlines()[0], description=joined.__doc__))
-    return parser
+    parser.epilog = (
+        "Exit status: 0 all logs read; 1 one was not (the rest is printed); 2 wrong usage; 3 --fail-on found."
+    )
+    parser.set_defaults(run=_diagnose)
 
 
 def _diagnose(args: argparse.Namespace) -> int:
@@ -99,7 +49,7 @@ def _diagnose(args: argparse.Namespace) -> int:
         problem = _cannot_plot(args.plot)
         if problem:
             print(f"curvesense: {problem}", file=sys.stderr)
-            return EXIT_USAGE
+            return USAGE
     mapping = dict(args.map)
     documents = []
     diagnoses: list[Diagnosis] = []
@@ -128,12 +78,12 @@ def _diagnose(args: argparse.Namespace) -> int:
             _plot(diagnoses, args.plot)
         except OSError as error:
             print(f"curvesense: cannot write {args.plot}: {error.strerror}", file=sys.stderr)
-            return EXIT_USAGE
+            return USAGE
     if failed:
-        return EXIT_UNREADABLE
+        return UNREADABLE
     if any(d[p].findings for d in diagnoses for p in args.fail_on):
-        return EXIT_FOUND
-    return 0
+        return FOUND
+    return OK
 
 
 def _plot(diagnoses: list[Diagnosis], path: str) -> None:
@@ -175,5 +125,5 @@ def _mapping(text: str) -> tuple[str, str]:
     return series, name
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _speaks_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")
