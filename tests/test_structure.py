@@ -21,7 +21,8 @@ from detectors.catalogue import CATALOGUE
 from detectors.readers import FORMATS
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "detectors").rglob("*.py"))
+DOCS = ROOT / "detectors" / "docs"  # how the pages are built, no part of the package
+SOURCES = sorted(path for path in (ROOT / "detectors").rglob("*.py") if DOCS not in path.parents)
 
 
 def module_name(path: Path) -> str:

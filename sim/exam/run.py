@@ -1,12 +1,14 @@
 """Run the exam: from Python, from pytest, or one check again on one example.
 
-from sim.exam import check_detector, parametrize_with_checks
+In a script, and in a test suite:
 
-check_detector(MyDetector())  # CheckFailed, with the simplest curve for each failure
+    from sim.exam import check_detector, parametrize_with_checks
 
-@parametrize_with_checks([MyDetector()])
-def test_my_detector(detector, check):
-    check(detector)
+    check_detector(MyDetector())  # CheckFailed, with the simplest curve for each failure
+
+    @parametrize_with_checks([MyDetector()])
+    def test_my_detector(detector, check):
+        check(detector)
 """
 
 from __future__ import annotations

@@ -1,0 +1,103 @@
+"""The documentation is true: it builds without a warning, its curves are those that their specs make."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from detectors import diagnose, read
+from sim.composed import Composed
+from sim.trained import train
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "detectors" / "docs"
+PICTURES = DOCS / "pictures"
+
+
+def loaded(name: str) -> ModuleType:
+    """A script of experiments/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "experiments" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+gallery = loaded("gallery")
+ENTRIES = json.loads((PICTURES / "gallery.json").read_text())
+COMPOSED = [name for name, curve in gallery.CURVES.items() if isinstance(curve.spec, Composed)]
+TRAINED = [name for name in gallery.CURVES if name not in COMPOSED]
+
+composed_curve = pytest.mark.parametrize("name", COMPOSED)
+curve = pytest.mark.parametrize("name", gallery.CURVES)
+
+
+@composed_curve
+def test_a_log_of_the_gallery_is_what_its_spec_makes(name):
+    made = gallery.make(gallery.CURVES[name]).run
+    (log,) = read(PICTURES / f"{name}.csv")
+
+    assert sorted(log.series) == sorted(made.series)
+    for key in log.series:
+        np.testing.assert_allclose(log[key], made[key], rtol=1e-4)  # five digits are written
+
+
+@composed_curve
+def test_the_truth_that_is_quoted_is_that_of_the_spec(name):
+    assert gallery.truth(gallery.make(gallery.CURVES[name]).events) == ENTRIES[name]["truth"]
+
+
+@curve
+def test_what_the_detectors_are_quoted_with_is_what_they_say_now(name):
+    (log,) = read(PICTURES / f"{name}.csv")
+    entry = {key: value for key, value in ENTRIES[name].items() if key not in ("code", "truth")}
+
+    assert json.loads(json.dumps(gallery.said(diagnose(log)))) == entry
+
+
+@curve
+def test_the_code_that_is_quoted_is_that_of_the_curve(name):
+    assert ENTRIES[name]["code"] == gallery.CURVES[name].code
+
+
+def test_the_pictures_are_those_of_the_gallery_and_light():
+    there = {path.name for path in PICTURES.iterdir()}
+
+    assert there == {"gallery.json", *(f"{name}.{suffix}" for name in gallery.CURVES for suffix in ("csv", "png"))}
+    assert sum(path.stat().st_size for path in PICTURES.iterdir()) < 1.5e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_trained_log_of_the_gallery_is_what_its_recipe_trains(name):
+    (made,) = train([gallery.CURVES[name].spec], sisters=2, twins=False)
+    (log,) = read(PICTURES / f"{name}.csv")
+
+    for key in ("train_loss", "val_loss"):
+        then, now = (run.observed(key)[1].reshape(20, -1).mean(1) for run in (log, made.run))
+        np.testing.assert_allclose(
+            then, now, rtol=0.03
+        )  # another processor rounds otherwise, and training amplifies it
+
+
+@pytest.mark.slow
+def test_the_documentation_builds_without_a_warning(tmp_path):
+    for module in ("sphinx", "myst_parser", "furo", "sphinx_copybutton"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"DOCUMENTATION NOT BUILT: {module} is missing. pip install '.[docs]'")
+    options = ["-q", "-W", "--keep-going", "-n", "-b", "html"]
+    command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(tmp_path)]
+    built = subprocess.run(command, capture_output=True, text=True)
+
+    assert built.stderr == ""
+    assert built.returncode == 0
+    assert (tmp_path / "index.html").exists()
