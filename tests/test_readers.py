@@ -418,7 +418,7 @@ def test_clean_blocks_parsed_by_numpy_read_as_line_by_line(rows, delimiter, end)
             patch.setattr(delimited, "BLOCK", block)
             patch.setattr(delimited, "_clean", clean)
             try:
-                table = delimited.parse(text)
+                table = delimited.table(text)
             except Unreadable as error:
                 return str(error)
             return (
@@ -535,7 +535,7 @@ def test_a_run_is_called_after_its_file_and_its_folder_where_that_says_nothing(l
         ("epoch,loss,val_loss\n1,2\n2,1\n", "line 2 has 2 cells, the header has 3"),
         ("0,2.5,2.4\n1,2.3,2.2\n", "line 1: there is no header.*epoch,train_loss,val_loss"),
         (bytes(range(256)) * 4, "binary"),
-        (b"\x1f\x8b\x08\x08" + bytes(range(1, 32)) * 3, "binary"),
+        (b"\x1f\x8b\x08\x08" + bytes(range(1, 32)) * 3, "cannot be decompressed"),
         ("foo,bar\n1,2\n3,4\n", "'foo', 'bar'.*--map val_loss=NAME"),
         ('{"foo": [1, 2], "bar": [3, 4]}', "'foo', 'bar'.*--map val_loss=NAME"),
         ('{"lr": 0.1, "epochs": 100}', "'lr', 'epochs'.*--map val_loss=NAME"),  # settings, not a log
@@ -563,7 +563,7 @@ def test_what_cannot_be_read_says_why_in_one_line(saved, content, says):
     ("name", "says"),
     [
         *[("missing.csv", "No such file"), ("new\nline.csv", "new line.csv: .*No such file")],
-        *[("folder", "`expand` lists the logs"), ("nu\0ll.csv", "null byte")],
+        *[("folder", "there is no log in this folder"), ("nu\0ll.csv", "null byte")],
     ],
 )
 def test_what_cannot_be_opened_is_unreadable(tmp_path, name, says):

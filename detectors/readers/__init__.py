@@ -1,19 +1,21 @@
 """Training logs become runs: `read` finds the format by content, `expand` finds the logs in a folder.
 
-A format is a module of this package with a `NAME`, `sniff(text)` and `parse(text) -> Table`; a new one is one file and
-one line in `FORMATS`. Which logged name means which series stands in `names`.
+A format is a module of this package with a `NAME`, `sniff(source) -> bool` and `parse(source) -> list[Table]`, a table
+a run; a new one is one file and one line in `FORMATS`. A `Source` offers what a format asks for: `text`, the first
+bytes (`head`), a stream (`open`), the `entries` of a folder. A format that reads several files of a folder as one log
+says which ones by `members(folder)`. Which logged name means which series stands in `names`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from detectors.readers import delimited, json_document, json_lines
+from detectors.readers import delimited, json_document, json_lines, tree
 from detectors.readers.assemble import to_run
-from detectors.readers.source import expand, load, title
+from detectors.readers.source import Source
 from detectors.readers.table import Table, Unreadable, show
 from detectors.vocabulary import BadRun, Run
 
@@ -21,18 +23,18 @@ __all__ = ["FORMATS", "Format", "Unreadable", "expand", "read"]
 
 
 class Format(Protocol):
-    """What a module has to offer to be a format."""
+    """What a module has to offer to be a format, `members(folder: Source) -> frozenset[str]` apart."""
 
     NAME: str
 
-    def sniff(self, text: str) -> bool:
-        """Whether `text` looks like this format; fast, for it sees the whole file."""
+    def sniff(self, source: Source) -> bool:
+        """Whether `source` looks like this format; `Unreadable` counts as no."""
 
-    def parse(self, text: str) -> Table:
-        """The table in `text`, or `Unreadable` with the line at fault, the reason and the way out."""
+    def parse(self, source: Source) -> list[Table]:
+        """The tables in `source`, one a run, or `Unreadable` with the line at fault, the reason and the way out."""
 
 
-FORMATS: tuple[Format, ...] = (  # the first that recognises a file reads it
+FORMATS: tuple[Format, ...] = (  # the first that recognises a source reads it
     json_lines,
     json_document,
     delimited,
@@ -40,30 +42,86 @@ FORMATS: tuple[Format, ...] = (  # the first that recognises a file reads it
 
 
 def read(path: str | Path, *, format: str | None = None, mapping: Mapping[str, str] | None = None) -> list[Run]:
-    """The runs in the log at `path` (one, in every format so far); `-` reads standard input.
+    """The runs in the log at `path`, mostly one; `-` reads standard input, and a folder is everything below it.
 
     `format` is a name in FORMATS, found by content where it is None. `mapping` says which column is which series, as in
     {"val_loss": "my metric"}, and overrules the table of names; "epoch" is the axis. What had to be decided, and what
     was left out, is in the notes of the run. `Unreadable` is the only error.
     """
-    source = str(path)
+    source = Source(str(path))
     try:
-        text, notes = load(source)
-        table = _format(text, format).parse(text)
-        table = replace(table, notes=(*notes, *table.notes))
-        return [to_run(table, name=title(source), source=source, mapping=mapping)]
+        if source.is_folder and format is None and not _members(source):
+            return _below(source, mapping)
+        return _runs(source, _format(source, format).parse(source), mapping)
     except (Unreadable, BadRun) as error:
-        raise Unreadable(" ".join(f"{source}: {error}".splitlines())) from None
+        raise Unreadable(" ".join(f"{source.path}: {error}".splitlines())) from None
 
 
-def _format(text: str, name: str | None) -> Format:
+def expand(paths: Iterable[str | Path]) -> list[Path]:
+    """The logs that `paths` name, and below each folder the files that may be logs and the folders that are one.
+
+    They come in order of name. Nothing is opened or raised: what does not exist stays in the list, for `read` to say
+    so. A folder that is reached twice (a link to its parent) counts once.
+    """
+    return tree.logs(paths, _members)
+
+
+def _members(folder: Source) -> frozenset[str]:
+    """The entries of `folder` that formats read together, empty where it is just a folder."""
+    return frozenset().union(*(format.members(folder) for format in FORMATS if hasattr(format, "members")))
+
+
+def _below(folder: Source, mapping: Mapping[str, str] | None) -> list[Run]:
+    runs: list[Run] = []
+    failures: list[str] = []
+    for path in expand([folder.path]):
+        try:
+            runs += read(path, mapping=mapping)
+        except Unreadable as error:
+            failures.append(str(error))
+    if not runs:
+        raise Unreadable(failures[0] if failures else "there is no log in this folder")
+    return _noting(runs, failures, "logs of this folder")
+
+
+def _runs(source: Source, tables: list[Table], mapping: Mapping[str, str] | None) -> list[Run]:
+    """A run a table; those that cannot become one are left out, unless there is no other."""
+    runs: list[Run] = []
+    failures: list[str] = []
+    for table in tables:
+        name = table.name or source.title
+        try:
+            run = to_run(replace(table, notes=(*source.notes, *table.notes)), name=name, mapping=mapping)
+            runs.append(replace(run, source=source.path, group=table.group))
+        except (Unreadable, BadRun) as error:
+            failures.append(f"{show(name)}: {error}" if table.name else str(error))
+    if not runs:
+        raise Unreadable(failures[0] if failures else "there is no run in it")
+    return _noting(runs, failures, "runs of this log")
+
+
+def _noting(runs: list[Run], failures: list[str], what: str) -> list[Run]:
+    if failures:
+        note = f"{what} that cannot be read are left out: {len(failures)}, the first is {failures[0]}"
+        runs[0] = replace(runs[0], notes=(*runs[0].notes, note))
+    return runs
+
+
+def _format(source: Source, name: str | None) -> Format:
     for format in FORMATS:
-        if name == format.NAME or (name is None and format.sniff(text)):
+        if name == format.NAME or (name is None and _sniffs(format, source)):
             return format
     formats = ", ".join(format.NAME for format in FORMATS)
     if name is not None:
         raise Unreadable(f"no format is called {show(name)}. There are {formats}")
-    line = next(line for line in text.split("\n") if line.strip())
+    line = next(line for line in source.text.split("\n") if line.strip())  # what is no text says so here
     raise Unreadable(
         f"this is no log in a format that we know ({formats}). It begins {show(line)}; make it a CSV with a header"
     )
+
+
+def _sniffs(format: Format, source: Source) -> bool:
+    try:
+        return format.sniff(source)
+    except Unreadable:
+        return False

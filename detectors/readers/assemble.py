@@ -20,7 +20,7 @@ JUDGES = ("val_loss", "val_accuracy", "train_loss", "train_accuracy")  # the fir
 Columns = dict[str, np.ndarray]  # values of shape (rows,) by the name in the file
 
 
-def to_run(table: Table, *, name: str, source: str, mapping: Mapping[str, str] | None = None) -> Run:
+def to_run(table: Table, *, name: str, mapping: Mapping[str, str] | None = None) -> Run:
     """The run that `table` holds; what had to be decided stands in its notes."""
     if not len(table.lines) or not table.columns:
         raise Unreadable("it has no rows of named values")
@@ -50,7 +50,7 @@ def to_run(table: Table, *, name: str, source: str, mapping: Mapping[str, str] |
     rows = len(table.lines)
     epochs = columns[axis] if axis else np.arange(1.0, rows + 1)
     epochs, series = _in_order(epochs, series, table, notes)
-    return Run(epochs=epochs, series=series, name=name, source=source, notes=tuple(notes))
+    return Run(epochs=epochs, series=series, name=name, notes=tuple(notes))
 
 
 def _find(column: str, columns: Iterable[str]) -> str:

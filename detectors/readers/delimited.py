@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detectors.readers import headers
+from detectors.readers.source import Source
 from detectors.readers.table import Odd, Table, Unreadable, floats
 
 __all__ = ["NAME", "parse", "sniff"]
@@ -52,13 +53,18 @@ class Reading:
         self.add(values, np.array(lines))
 
 
-def sniff(text: str) -> bool:
+def sniff(source: Source) -> bool:
     """Whether one of the first lines is a header, or numbers between delimiters stand there without one."""
-    return headers.find(text) is not None or headers.headless(text) is not None
+    return headers.find(source.text) is not None or headers.headless(source.text) is not None
 
 
-def parse(text: str) -> Table:
+def parse(source: Source) -> list[Table]:
     """The table below the header."""
+    return [table(source.text)]
+
+
+def table(text: str) -> Table:
+    """The table below the header in `text`."""
     header = headers.find(text)
     if header is None:
         where = f"line {bare}: " if (bare := headers.headless(text)) else ""

@@ -10,6 +10,7 @@ import numpy as np
 
 from detectors.readers import names
 from detectors.readers.records import flat, from_records
+from detectors.readers.source import Source
 from detectors.readers.table import Odd, Table, Unreadable, floats, listing, show
 
 __all__ = ["NAME", "parse", "sniff"]
@@ -17,13 +18,17 @@ __all__ = ["NAME", "parse", "sniff"]
 NAME = "json_document"
 
 
-def sniff(text: str) -> bool:
+def sniff(source: Source) -> bool:
     """Whether it begins as an object or as a list of objects ("[05:57:48] started" is neither)."""
-    return re.match(r'\s*(\{\s*["}]|\[\s*[{\]])', text) is not None
+    return re.match(r'\s*(\{\s*["}]|\[\s*[{\]])', source.text) is not None
 
 
-def parse(text: str) -> Table:
+def parse(source: Source) -> list[Table]:
     """The table with one column a list, or one row an object."""
+    return [_table(source.text)]
+
+
+def _table(text: str) -> Table:
     try:
         document = json.loads(text, parse_int=float)  # integers of any length, and no limit on their digits
     except json.JSONDecodeError as error:

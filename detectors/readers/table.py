@@ -1,4 +1,4 @@
-"""What a format returns: the columns of one file as numbers, before anybody asked what they mean."""
+"""What a format returns: the columns of one run as numbers, before anybody asked what they mean."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class Table:
     odd: Mapping[str, Odd] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     place: str = "line"  # what `lines` counts: lines, items of a list
+    name: str = ""  # of the run, where its log names it; else it is called after its file
+    group: str = ""  # what it shares with other runs of its recipe
 
 
 def floats(cells: Sequence[object]) -> tuple[np.ndarray, Odd]:
