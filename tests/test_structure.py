@@ -16,7 +16,9 @@ from types import ModuleType
 import pytest
 
 import detectors
+import detectors.callbacks
 import detectors.readers
+from detectors.callbacks import CALLBACKS
 from detectors.catalogue import CATALOGUE
 from detectors.readers import FORMATS
 
@@ -31,6 +33,7 @@ def module_name(path: Path) -> str:
 
 
 MODULES = [module_name(path) for path in SOURCES]
+FRAMEWORKS = [f"detectors.callbacks.{name}" for name in CALLBACKS.values()]  # a user of the framework imports these
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -81,7 +84,7 @@ def run_python(code: str) -> str:
 def test_importing_all_of_detectors_loads_neither_jax_nor_the_simulator_nor_matplotlib():
     code = f"""
 import importlib
-for name in {MODULES}: importlib.import_module(name)
+for name in {sorted(set(MODULES) - set(FRAMEWORKS))}: importlib.import_module(name)
 print(sorted({{name.split(".")[0] for name in sys.modules}} & {{"jax", "jaxlib", "sim", "matplotlib"}}))
 """
 
@@ -169,6 +172,21 @@ def test_a_format_is_registered_under_its_file_s_own_name(module):
 
 def test_every_registered_format_is_a_file_with_its_parts():
     assert set(FORMATS) == set(READERS)
+
+
+def test_every_callback_is_a_file_called_like_its_framework_and_the_other_way_round():
+    files = {path.stem for path in (ROOT / "detectors" / "callbacks").glob("*.py")}
+
+    assert sorted(CALLBACKS.values()) == sorted(files - {"__init__", "lookout"})
+
+
+@pytest.mark.parametrize("framework", CALLBACKS.values())
+def test_a_callback_imports_its_own_framework_and_no_other_callback(framework):
+    path = ROOT / "detectors" / "callbacks" / f"{framework}.py"
+
+    others = (set(CALLBACKS.values()) | {"torch", "jax", "tensorflow"}) - {framework}
+    assert {name.split(".")[0] for name in imported(path)} & others == set()
+    assert set(imported(path)) & set(FRAMEWORKS) == set()
 
 
 # the project speaks only of itself

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
 from detectors.diagnosis import Diagnosis
 from detectors.vocabulary import Finding, Verdict
 
-__all__ = ["render", "title"]
+__all__ = ["headline", "render", "title"]
 
 
 def render(diagnosis: Diagnosis, width: int = 100) -> str:
@@ -20,6 +21,13 @@ def title(phenomenon: str) -> str:
     """A phenomenon's name as people write it."""
     names = {"lr_drop": "LR drop", "lr_drop_relief": "relief at the LR drop", "train_above_val": "train above val"}
     return names.get(str(phenomenon), str(phenomenon).replace("_", " "))
+
+
+def headline(finding: Finding) -> str:
+    """One line about one finding: what it is, and the first sentence of its explanation."""
+    first = re.split(r"(?<=[.!?])\s+(?=[A-Z])", finding.explanation, maxsplit=1)[0]
+    said = " ".join(first.split()) or f"from epoch {finding.onset:.10g}"
+    return f"{title(finding.phenomenon)}: {said.removesuffix('.')}"
 
 
 def _lines(diagnosis: Diagnosis, width: int) -> Iterator[str]:

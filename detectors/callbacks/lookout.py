@@ -1,0 +1,189 @@
+"""A lookout for a training: it calls out what a `Monitor` finds, says when to stop and which epoch is the best so far.
+
+For hand-written loops, and inside the callback of every framework.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, TypeVar
+
+from detectors.catalogue import built_in
+from detectors.live import Monitor, scalar
+from detectors.readers import cells, names
+from detectors.readers.table import listing
+from detectors.report.text import headline
+from detectors.vocabulary import Detector, Finding, Phenomenon
+
+__all__ = ["Lookout", "Seen", "Settings", "harmless"]
+
+LOG = logging.getLogger("curvesense")
+PATIENT = 3  # updates without a known series, after which that is said
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+
+
+class Settings(TypedDict, total=False):
+    """The settings of a lookout, which every callback takes; see `Lookout`."""
+
+    alpha: float
+    every: int | None
+    detectors: Sequence[Detector] | None
+    mapping: Mapping[str, str] | None
+    stop_on: Sequence[str]
+    best_by: str
+    mode: Literal["min", "max"] | None
+    say: Callable[[str], object] | None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one update showed: the new findings, whether this is the best epoch so far, and whether to stop."""
+
+    findings: tuple[Finding, ...] = ()
+    best: bool = False
+    stop: bool = False
+
+
+class Lookout:
+    """Watch a hand-written loop: call it once an epoch with what you log.
+
+    >>> lookout = Lookout(stop_on=["overfitting"])
+    >>> seen = lookout(1, loss=2.3, val_loss=2.2)
+    >>> seen.best, seen.stop
+    (True, False)
+
+    `stop_on` names the phenomena on which `stop` becomes true. `best` is true where `best_by` is better than in each
+    epoch before, without smoothing; `mode` says what better is where that is neither a loss nor an accuracy. `say` gets
+    each line; None logs it as a warning of the logger `curvesense`. A drop of a logged rate is no news and is not said.
+    The other settings are those of `Monitor`. ValueError for settings that cannot be; a call never raises: what goes
+    wrong is logged once, and from then on nothing is seen.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.05,
+        every: int | None = None,
+        detectors: Sequence[Detector] | None = None,
+        mapping: Mapping[str, str] | None = None,
+        stop_on: Sequence[str] = (),
+        best_by: str = "val_loss",
+        mode: Literal["min", "max"] | None = None,
+        say: Callable[[str], object] | None = None,
+    ) -> None:
+        self.monitor = Monitor(alpha=alpha, every=every, detectors=detectors, mapping=mapping)
+        known = [str(d.phenomenon) for d in (built_in(alpha) if detectors is None else detectors)]
+        self.stop_on = (stop_on,) if isinstance(stop_on, str) else tuple(stop_on)
+        unknown = [name for name in self.stop_on if name not in known]
+        if unknown:
+            raise ValueError(f"stop_on={unknown[0]!r}: no detector looks for that. There are {', '.join(known)}")
+        meaning = names.lookup(best_by)
+        if mode is None and meaning is None:
+            raise ValueError(f"best_by={best_by!r} is neither a loss nor an accuracy: say mode='min' or mode='max'")
+        if mode not in (None, "min", "max"):
+            raise ValueError(f"mode={mode!r}: allowed are 'min', 'max' and None")
+        rising = meaning is not None and meaning.series.endswith("accuracy") and not meaning.error
+        self.best_by, self.mode = best_by, mode or ("max" if rising else "min")
+        self.say: Callable[[str], object] = LOG.warning if say is None else say
+        self.broken = False
+        self.stopping = False
+        self._best: float | None = None
+        self._epoch: object = None
+        self._told = False  # that alpha holds for one look only
+
+    def __call__(self, /, epoch: object, **values: object) -> Seen:
+        """Take the values logged for `epoch` (see `Monitor.update`), and say what is new."""
+        if self.broken:
+            return Seen()
+        try:
+            self._epoch = epoch
+            findings = self.monitor.update(epoch, **values)
+            self._tell(findings)
+            if self.monitor.updates == PATIENT and not self.monitor.looks:
+                there = listing(name for name in values if not names.is_axis(name))
+                self.say(f"curvesense knows none of {there}; name one: mapping={{'val_loss': 'NAME'}}")
+            self.stopping = self.stopping or any(f.phenomenon in self.stop_on for f in findings)
+            return Seen(tuple(findings), self._is_best(values), self.stopping)
+        except Exception as error:
+            self.give_up(error)
+            return Seen()
+
+    def finish(self, saving: bool = False) -> tuple[Finding, ...]:
+        """Look once more at the end, and say it if a best epoch was asked for (`saving`) and there was none."""
+        if self.broken:
+            return ()
+        try:
+            findings = self.monitor.look() if self.monitor.updates else []
+            self._tell(findings)
+            if saving and self._best is None:
+                self.say(f"curvesense saved nothing: {self.best_by} was not logged; best_by=NAME says what to go by")
+            return tuple(findings)
+        except Exception as error:
+            self.give_up(error)
+            return ()
+
+    def give_up(self, error: Exception) -> None:
+        """See nothing from now on, after an error of one's own; it is logged the first time."""
+        if not self.broken:
+            self.broken = True
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            LOG.warning("curvesense stops watching after an error of its own, training goes on: %s", what)
+            LOG.debug("the error of curvesense", exc_info=error)
+
+    def _tell(self, findings: Sequence[Finding]) -> None:
+        news = [f for f in findings if not (f.phenomenon == Phenomenon.LR_DROP and f.kind == "logged")]
+        for finding in news:
+            self.say(f"curvesense at epoch {_short(self._epoch)}: {headline(finding)}")
+        if news and not self._told:
+            self._told = True
+            self.say(
+                f"curvesense looks again and again, so alpha={self.monitor.alpha:g} no longer bounds its false alarms: "
+                "take this as a hint, and `diagnose` of the finished run as the answer"
+            )
+
+    def _is_best(self, values: Mapping[str, object]) -> bool:
+        score = self._score(values)
+        if not math.isfinite(score) or (self._best is not None and score >= self._best):
+            return False
+        self._best = score
+        return True
+
+    def _score(self, values: Mapping[str, object]) -> float:
+        """The value of `best_by`, the smaller the better; NaN where it is not among `values`."""
+        name, error = self.monitor.mapping.get(self.best_by, self.best_by), False
+        if name not in values:
+            means = {there: names.lookup(there) for there in values}
+            fitting = {there: m for there, m in means.items() if m is not None and m.series == self.best_by}
+            if not fitting:
+                return math.nan
+            name = min(fitting, key=lambda there: fitting[there].rank)
+            error = fitting[name].error
+        value = scalar(values[name])
+        if value is None:
+            value = cells.number(values[name])
+        if value is None:
+            return math.nan
+        return -value if (self.mode == "max") != error else value
+
+
+def harmless(hook: Hook) -> Hook:
+    """A hook of a callback (with a `lookout`) that never breaks the training: what it raises goes to `give_up`."""
+
+    @functools.wraps(hook)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return hook(self, *args, **kwargs)
+        except Exception as error:
+            self.lookout.give_up(error)
+            return None
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _short(epoch: object) -> str:
+    number = scalar(epoch)
+    return str(epoch) if number is None else f"{number:.10g}"
