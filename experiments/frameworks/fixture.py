@@ -29,7 +29,8 @@ def run(epochs: Sequence[float], series: Series) -> dict[str, object]:
 def neutral(folder: Path) -> None:
     """Rename event files, whose names hold the machine, the time and the process, to something that never changes."""
     for n, path in enumerate(sorted(folder.rglob("events.out.tfevents.*"))):
-        path.rename(path.with_name(f"events.out.tfevents.{1700000000 + n}.machine.1.{n}"))
+        version = ".v2" if path.suffix == ".v2" else ""
+        path.rename(path.with_name(f"events.out.tfevents.{1700000000 + n}.machine.1.{n}{version}"))
 
 
 def make(script: Callable[[Path], Mapping[str, Sequence[dict[str, object]]]], packages: Sequence[str]) -> None:

@@ -24,17 +24,21 @@ class Epoch:
     series: dict[str, float] = field(default_factory=dict)
 
 
-def train(seed: int, epochs: int) -> Iterator[Epoch]:
-    """Train with a learning rate that falls to a fifth after two thirds of `epochs`, and yield each epoch's numbers."""
+def draw(seed: int, sets: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Data sets of one distribution: inputs of shape (EXAMPLES, INPUTS), float32, and classes of shape (EXAMPLES,)."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(CLASSES, INPUTS))
-
-    def draw() -> tuple[np.ndarray, np.ndarray]:
+    drawn = []
+    for _ in range(sets):
         y = rng.integers(CLASSES, size=EXAMPLES)
-        return centres[y] + 2.0 * rng.normal(size=(EXAMPLES, INPUTS)), y
+        drawn.append(((centres[y] + 2.0 * rng.normal(size=(EXAMPLES, INPUTS))).astype(np.float32), y))
+    return drawn
 
-    x, y = draw()
-    x_val, y_val = draw()
+
+def train(seed: int, epochs: int) -> Iterator[Epoch]:
+    """Train with a learning rate that falls to a fifth after two thirds of `epochs`, and yield each epoch's numbers."""
+    (x, y), (x_val, y_val) = draw(seed, sets=2)
+    rng = np.random.default_rng(seed)
     weights = np.zeros((INPUTS, CLASSES))
     for number in range(1, epochs + 1):
         rate = 0.1 if number <= 2 * epochs // 3 else 0.02
