@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from detectors.generalization_gap import GeneralizationGap
 from detectors.loss_accuracy_divergence import LossAccuracyDivergence
@@ -24,11 +24,15 @@ CATALOGUE: dict[str, Callable[..., Detector]] = {
 }
 
 
-def built_in(alpha: float = 0.05) -> list[Detector]:
-    """Every built-in detector, with `alpha` false alarms accepted per run over all of them together."""
+def built_in(alpha: float = 0.05, names: Sequence[str] | None = None) -> list[Detector]:
+    """Every built-in detector, or those of these `names`: `alpha` false alarms accepted per run over all of them."""
     if not 0 < alpha < 1:
         raise ValueError(f"alpha={alpha!r}: allowed is a number between 0 and 1")
-    return [make(alpha=alpha / len(CATALOGUE)) for make in CATALOGUE.values()]
+    asked = dict.fromkeys(CATALOGUE if names is None else names)
+    for name in asked:
+        if name not in CATALOGUE:
+            raise ValueError(f"no detector is called {name!r}; there are {', '.join(CATALOGUE)}")
+    return [CATALOGUE[name](alpha=alpha / len(asked)) for name in asked]
 
 
 def detect_many(detector: Detector, runs: Iterable[Run]) -> list[Verdict]:

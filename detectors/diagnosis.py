@@ -89,11 +89,8 @@ def _reading(run: Run, verdicts: tuple[Verdict, ...]) -> Reading:
     if gap and not over and not divergent:
         says.append(_sentence(gap[0].explanation))
     missing = [v for v in verdicts if v.status == "undetermined"]
-    if (
-        not (over or relief or divergent)
-        and keep is not None
-        and not any(v.phenomenon == Phenomenon.OVERFITTING for v in missing)
-    ):
+    cleared = Phenomenon.OVERFITTING in by and by[Phenomenon.OVERFITTING].status == "absent"
+    if cleared and keep is not None and not (relief or divergent):
         says.append("Nothing in the curves says that it was trained for too long.")
     for reason in dict.fromkeys(v.reason for v in missing):
         about = ", ".join(str(v.phenomenon).replace("_", " ") for v in missing if v.reason == reason)

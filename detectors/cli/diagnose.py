@@ -4,98 +4,202 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
-from detectors.catalogue import CATALOGUE
-from detectors.cli.status import FOUND, OK, UNREADABLE, USAGE
+from detectors.catalogue import CATALOGUE, built_in
+from detectors.cli import values
+from detectors.cli.help import epilog
+from detectors.cli.paths import logs
+from detectors.cli.status import FOUND, MEANING, OK, UNREADABLE, USAGE
+from detectors.cli.terminal import coloured, complain, speaks_unicode, width
 from detectors.diagnosis import Diagnosis, diagnose
-from detectors.readers import FORMATS, Unreadable, expand, read
+from detectors.progress import progress, say
+from detectors.readers import FORMATS, Unreadable, read
 from detectors.report.document import document, unreadable
-from detectors.report.text import render
-from detectors.vocabulary import BadRun
+from detectors.report.summary import Row, line, row, table, total
+from detectors.report.text import Ink, render
+from detectors.vocabulary import BadRun, Detector
 
 __all__ = ["configure"]
+
+_EXAMPLES = {
+    "curvesense diagnose log.csv": "one log",
+    "curvesense diagnose runs --summary": "a line for each log in a folder, however deep",
+    "curvesense diagnose 'runs/**/metrics.csv' --json": "a pattern; all there is to know, for a program",
+    "cat log.csv | curvesense diagnose - --map val_loss=my_metric": "standard input; a column under a name of its own",
+    "curvesense diagnose log.csv -q --fail-on overfitting,lr_drop": "in a script: status 3 where one of them was found",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what is in training logs: what was found, where, how sure, why, and what to do."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a log, a folder of logs, or - for standard input")
-    parser.add_argument("--json", action="store_true", help="print one JSON array, an object per run")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a log, a folder of logs, a quoted pattern, or - for standard input"
+    )
+    says = parser.add_mutually_exclusive_group()
+    says.add_argument("--json", action="store_true", help="print one JSON array, an object per run")
+    says.add_argument("--summary", action="store_true", help="print a table with a line for each run")
+    says.add_argument("-v", "--verbose", action="store_true", help="say all: settings, smallest effects, times")
     parser.add_argument("--plot", metavar="FILE.png", help="draw it (png, svg or pdf); needs the extra [plot]")
     parser.add_argument(
-        "--alpha", type=_alpha, default=0.05, help="false alarms accepted per run, over all detectors (default 0.05)"
+        "--alpha",
+        type=values.alpha,
+        default=0.05,
+        metavar="RATE",
+        help="false alarms accepted per run, over all detectors (default 0.05)",
+    )
+    words = list(CATALOGUE)
+    parser.add_argument(
+        "--detectors",
+        action=values.Collect,
+        words=words,
+        default=words,
+        metavar="NAME,...",
+        help=f"ask these alone, which alpha is then split over: {', '.join(words)}",
+    )
+    parser.add_argument(
+        "--skip", action=values.Collect, words=words, default=[], metavar="NAME,...", help="leave these out"
     )
     parser.add_argument("--format", choices=[f.NAME for f in FORMATS], help="the logs' format, if content misleads")
     parser.add_argument(
-        "--map", action="append", default=[], type=_mapping, metavar="SERIES=NAME", help="e.g. --map val_loss=my_metric"
+        "--map",
+        action=values.Collect,
+        type=values.pair,
+        default=[],
+        metavar="SERIES=NAME",
+        help="e.g. --map val_loss=my_metric",
     )
     parser.add_argument(
         "--fail-on",
-        action="append",
+        action=values.Collect,
+        words=words,
         default=[],
-        choices=list(CATALOGUE),
-        metavar="PHENOMENON",
-        help=f"exit with 3 where it was found: {', '.join(CATALOGUE)}",
+        metavar="NAME,...",
+        help="exit with status 3 where one of these detectors found something",
     )
-    parser.epilog = (
-        "Exit status: 0 all logs read; 1 one was not (the rest is printed); 2 wrong usage; 3 --fail-on found."
-    )
-    parser.set_defaults(run=_diagnose)
+    parser.epilog = epilog(_EXAMPLES, MEANING)
+    parser.set_defaults(run=_run)
 
 
-def _diagnose(args: argparse.Namespace) -> int:
-    if args.plot:
-        problem = _cannot_plot(args.plot)
-        if problem:
-            print(f"curvesense: {problem}", file=sys.stderr)
-            return USAGE
-    mapping = dict(args.map)
-    documents = []
-    diagnoses: list[Diagnosis] = []
-    failed = False
-    width = shutil.get_terminal_size((100, 24)).columns
-    paths = ["-" if p == "-" else str(q) for p in args.paths for q in ([p] if p == "-" else expand([p]) or [p])]
-    for path in paths:
+def _run(args: argparse.Namespace) -> int:
+    asked = [name for name in args.detectors if name not in args.skip]
+    problem = _contradiction(args, asked) or (_cannot_plot(args.plot) if args.plot else "")
+    if problem:
+        complain(problem)
+        return USAGE
+    answers = _Answers(args, built_in(args.alpha, asked))
+    kept: list[Diagnosis] = []
+    found: Counter[str] = Counter()
+    paths = logs(args.paths)
+    with progress(len(paths), "logs", quiet=args.quiet or answers.speaks) as advance:
+        for path in paths:
+            for diagnosis in answers.about(path):
+                found.update(str(v.phenomenon) for v in diagnosis.verdicts if v.findings)
+                if args.plot:
+                    kept.append(diagnosis)
+            advance(1)
+    answers.finish(found)
+    if kept:
         try:
-            runs = read(path, format=args.format, mapping=mapping or None)
-            done = [diagnose(run, alpha=args.alpha) for run in runs]
-        except (Unreadable, BadRun) as error:
-            failed = True
-            print(f"curvesense: {error}", file=sys.stderr)
-            documents.append(unreadable(path, str(error)))
-            continue
-        diagnoses += done
-        documents += [document(d) for d in done]
-        if not args.json:
-            for d in done:
-                print(render(d, width))
-    if args.json:
-        json.dump(documents, sys.stdout, indent=1, allow_nan=False, ensure_ascii=not _speaks_unicode())
-        print()
-    if args.plot and diagnoses:
-        try:
-            _plot(diagnoses, args.plot)
+            _plot(kept, args.plot, args.quiet)
         except OSError as error:
-            print(f"curvesense: cannot write {args.plot}: {error.strerror}", file=sys.stderr)
+            complain(f"cannot write {args.plot}: {error.strerror}")
             return USAGE
-    if failed:
+    if answers.unreadable:
         return UNREADABLE
-    if any(d[p].findings for d in diagnoses for p in args.fail_on):
-        return FOUND
-    return OK
+    return FOUND if any(found[name] for name in args.fail_on) else OK
 
 
-def _plot(diagnoses: list[Diagnosis], path: str) -> None:
+class _Answers:
+    """What is printed about the logs, in the manner that was asked for."""
+
+    def __init__(self, args: argparse.Namespace, detectors: list[Detector]) -> None:
+        self.args = args
+        self.detectors = detectors
+        self.ink = Ink(coloured(args.color))
+        self.width = width()
+        self.runs = self.unreadable = 0
+        self.documents: list[dict[str, Any]] = []
+        self.rows: list[Row] = []
+        # to a terminal it speaks while it reads, where a bar would be in the way
+        self.speaks = not (args.json or args.summary) and sys.stdout.isatty()
+
+    def about(self, path: str) -> Iterator[Diagnosis]:
+        """Read a log, say what is in it, and hand its diagnoses on."""
+        try:
+            start = time.perf_counter()
+            runs = read(path, format=self.args.format, mapping=dict(self.args.map) or None)
+            middle = time.perf_counter()
+            done = [diagnose(run, alpha=self.args.alpha, detectors=self.detectors) for run in runs]
+        except (Unreadable, BadRun) as error:
+            self.unreadable += 1
+            complain(str(error))
+            self.documents.append(unreadable(path, str(error)))
+            return
+        self.runs += len(done)
+        for diagnosis in done:
+            self._say(diagnosis)
+            yield diagnosis
+        if self.args.verbose:
+            complain(f"{path}: read in {middle - start:.3f} s, diagnosed in {time.perf_counter() - middle:.3f} s")
+
+    def _say(self, diagnosis: Diagnosis) -> None:
+        args = self.args
+        if args.json:
+            self.documents.append(document(diagnosis))
+        elif args.summary:
+            self.rows.append(row(diagnosis))
+        elif args.quiet:
+            found = line(diagnosis)
+            if found:
+                print(self.ink.found(found))
+        else:
+            print(render(diagnosis, self.width, self.ink, self.detectors if args.verbose else None))
+
+    def finish(self, found: Counter[str]) -> None:
+        """Print what can only be printed when all is read."""
+        args = self.args
+        if args.json:
+            json.dump(self.documents, sys.stdout, indent=1, allow_nan=False, ensure_ascii=not speaks_unicode())
+            print()
+            return
+        if args.summary and self.rows:
+            print(table(self.rows, self.width if sys.stdout.isatty() else None, self.ink))
+        if self.runs + self.unreadable > 1 and not args.quiet:
+            print(self.ink.bold(total(found, self.runs, self.unreadable)))
+
+
+def _contradiction(args: argparse.Namespace, asked: list[str]) -> str:
+    """What is wrong with options of which each is right."""
+    if args.quiet and args.verbose:
+        return "--quiet and --verbose: choose one"
+    if not asked:
+        return f"--skip {','.join(args.skip)}: no detector is left to ask"
+    idle = [name for name in args.fail_on if name not in asked]
+    if idle:
+        return f"--fail-on {idle[0]}: that detector is not asked; asked are {', '.join(asked)}"
+    if args.paths.count("-") > 1:
+        return "-: standard input can be read once"
+    return ""
+
+
+def _plot(diagnoses: list[Diagnosis], path: str, quiet: bool) -> None:
     from pathlib import Path
 
     from detectors.report.figure import figure, save
 
     target = Path(path)
-    for i, d in enumerate(diagnoses):
-        name = target if len(diagnoses) == 1 else target.with_name(f"{target.stem}-{i + 1}{target.suffix}")
-        save(figure(d), str(name))
-        print(f"wrote {name}", file=sys.stderr)
+    with progress(len(diagnoses), "plots", quiet=quiet) as advance:
+        for i, d in enumerate(diagnoses):
+            name = target if len(diagnoses) == 1 else target.with_name(f"{target.stem}-{i + 1}{target.suffix}")
+            save(figure(d), str(name))
+            if not quiet:
+                say(f"wrote {name}")
+            advance(1)
 
 
 def _cannot_plot(path: str) -> str:
@@ -106,24 +210,3 @@ def _cannot_plot(path: str) -> str:
     except ImportError:
         return "--plot needs matplotlib: pip install 'curvesense[plot]'"
     return ""
-
-
-def _alpha(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed is a number between 0 and 1")
-    return value
-
-
-def _mapping(text: str) -> tuple[str, str]:
-    series, equals, name = text.partition("=")
-    if not (series and equals and name):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected SERIES=NAME, as in val_loss=my_metric")
-    return series, name
-
-
-def _speaks_unicode() -> bool:
-    return (sys.stdout.encoding or "").lower().startswith("utf")
