@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from detectors.readers import delimited, json_document, json_lines, tree
+from detectors.readers import delimited, json_document, json_lines, tensorboard, tree
 from detectors.readers.assemble import to_run
 from detectors.readers.source import Source
 from detectors.readers.table import Table, Unreadable, show
@@ -35,6 +35,7 @@ class Format(Protocol):
 
 
 FORMATS: tuple[Format, ...] = (  # the first that recognises a source reads it
+    tensorboard,
     json_lines,
     json_document,
     delimited,
