@@ -26,6 +26,7 @@ from detectors.vocabulary import Event, Run
 from sim.composed import Composed, compose_one
 from sim.labelled import LabelledRun
 from sim.recipe import HEALTHY, SEED_FIGURE, Recipe
+from sim.schedules import Schedule
 from sim.trained import train
 
 PICTURES = Path(__file__).parents[1] / "detectors" / "docs" / "pictures"
@@ -55,14 +56,15 @@ class Curve:
 
 
 _DROPS = {"drop_1": 60, "drop_2": 120, "drop_3": 160}
+_FALLS = {"decay": 12, "train_decay": 16, "train_bayes": 0.3}  # both losses fall, training further
 
 CURVES: dict[str, Curve] = {
     "question": Curve(
         title="The question's curve",
         about="lr_drop_relief",
         look="strong",
-        shows="A network really trained, with the question's schedule; nothing is injected. All four boxes are in its "
-        "truth: a rise before the drop, relief at it, a rise afterwards over which accuracy does not fall, and "
+        shows="A network really trained with the question's schedule; nothing is injected. Its truth has all four "
+        "boxes: a rise before the drop, relief at it, a rise afterwards over which accuracy does not fall, and "
         "training loss above validation loss at the start.",
         spec=replace(SEED_FIGURE, seed=16),
     ),
@@ -70,38 +72,41 @@ CURVES: dict[str, Curve] = {
         title="A healthy run",
         about="overfitting",
         look="look-alike",
-        shows="A network that sees fresh examples at every step cannot memorise them. The loss falls to the end, and "
-        "that is what a run without a finding looks like.",
+        shows="A network that sees fresh examples at every step cannot memorise them. Both losses fall together to the"
+        " end. This is what a run without a complaint looks like.",
         spec=replace(HEALTHY, seed=0),
     ),
     "overfitting": Curve(
         title="Overfitting",
         about="overfitting",
         look="strong",
-        shows="Validation loss turns at epoch 80 and climbs for fifty epochs; training loss goes on down, validation "
-        "accuracy falls.",
-        spec=Composed(
-            overfit=0.4, overfit_at=80, slope=0.3, decay=14, train_decay=20, train_bayes=0.05, noise=0.015, rho=0.3
-        ),
+        shows="Validation loss turns around epoch 80 and climbs for fifty epochs, accuracy falls with it, and training"
+        " loss goes on down.",
+        spec=Composed(overfit=0.4, overfit_at=80, decay=14, train_decay=20, train_bayes=0.05, noise=0.015, rho=0.3),
         seed=3,
+    ),
+    "memorising": Curve(
+        title="A network that memorises",
+        about="overfitting",
+        look="strong",
+        shows="Really trained, with a fifth of the labels wrong and no augmentation: it learns the classes in a few "
+        "epochs and the wrong labels for the rest of them.",
+        spec=replace(SEED_FIGURE, augmentation=0.0, learning_rate=0.05, schedule=Schedule(kind="constant"), seed=2),
     ),
     "overfitting_weak": Curve(
         title="A rise that is hardly there",
         about="overfitting",
         look="weak",
-        shows="The same, a tenth as high, in noise of a fiftieth. An eye sees it once it is told; what the detector "
-        "can say is how small a rise it would have seen.",
-        spec=Composed(
-            overfit=0.03, overfit_at=80, slope=0.3, decay=14, train_decay=20, train_bayes=0.3, noise=0.02, rho=0.3
-        ),
+        shows="The same turn, not a tenth as high, in a little more noise. An eye sees it once it has been told.",
+        spec=Composed(overfit=0.03, overfit_at=80, decay=14, train_decay=20, train_bayes=0.3, noise=0.02, rho=0.3),
         seed=3,
     ),
     "shared_rise": Curve(
         title="A rise that training shares",
         about="overfitting",
         look="look-alike",
-        shows="Both losses rise together: a rate that is too high, data that changed, a bug. Whatever it is, the model "
-        "does not fit its training set better, so it is not overfitting.",
+        shows="Both losses rise together: a rate that is too high, data that changed, a bug. Whatever it is, the model"
+        " does not fit its training set better than before.",
         spec=Composed(shared=0.3, overfit_at=90, overfit_span=60, decay=12, train_decay=12, noise=0.01),
         seed=1,
     ),
@@ -110,9 +115,134 @@ CURVES: dict[str, Curve] = {
         about="overfitting",
         look="look-alike",
         shows="Nothing happens after epoch 40. The noise remembers (autocorrelation 0.8), so it drifts for a dozen "
-        "epochs at a time, and its lowest point is somewhere by chance.",
+        "epochs at a time, and the lowest point lies where it does by chance.",
         spec=Composed(decay=8, noise=0.03, rho=0.8, accuracy_noise=0.006),
         seed=4,
+    ),
+    "generalization_gap": Curve(
+        title="A gap that opens",
+        about="generalization_gap",
+        look="strong",
+        shows="Training loss goes on to half of what validation loss settles at. Nothing rises: the gap alone is no "
+        "reason to stop.",
+        spec=Composed(decay=12, train_decay=22, train_bayes=0.2, noise=0.01),
+        seed=5,
+    ),
+    "gap_hidden": Curve(
+        title="A gap under augmentation",
+        about="generalization_gap",
+        look="weak",
+        shows="The same model, but the logged training loss is that of augmented inputs, which is higher. The curves "
+        "cross late; measured on clean inputs they crossed long before.",
+        spec=Composed(decay=12, train_decay=22, train_bayes=0.2, mode=0.2, noise=0.01),
+        seed=5,
+    ),
+    "tiny_validation_set": Curve(
+        title="A tiny validation set",
+        about="generalization_gap",
+        look="look-alike",
+        shows="The healthy network again, validated on 64 examples. The whole validation curve is shifted by the luck "
+        "of the draw, and no later epoch mends that.",
+        spec=replace(HEALTHY, val_size=64, seed=1),
+    ),
+    "lr_drop": Curve(
+        title="A drop that is not logged",
+        about="lr_drop",
+        look="strong",
+        shows="The rate is divided by five after epoch 100 and the log does not say so. The noise of SGD leaves the "
+        "loss at once, and that is what can be seen.",
+        spec=Composed(drop_1=100, noise_floor=0.4, relax=0.5, logged=0, noise=0.02, **_FALLS),
+        seed=6,
+    ),
+    "drops_missed": Curve(
+        title="Three drops that are not logged",
+        about="lr_drop",
+        look="weak",
+        shows="Three drops, the first as plain to an eye as can be. The noise is estimated over the whole run, and the"
+        " falls themselves pass for noise that remembers: a rate that is logged would have settled it.",
+        spec=Composed(**_DROPS, noise_floor=0.4, relax=0.5, logged=0, noise=0.008, **_FALLS),
+        seed=6,
+    ),
+    "cosine": Curve(
+        title="A cosine tail",
+        about="lr_drop",
+        look="look-alike",
+        shows="The rate falls along a cosine, the loss falls with it, fastest towards the end. It falls as far as with"
+        " drops, but never at once.",
+        spec=Composed(cosine=1, noise_floor=0.4, noise=0.008, **_FALLS),
+        seed=7,
+    ),
+    "warm_up": Curve(
+        title="A warm-up",
+        about="lr_drop",
+        look="look-alike",
+        shows="Really trained, with a rate that climbs for twenty epochs and then falls along a cosine: it moves all "
+        "the time and never drops. Validation loss is lowest while the rate still climbs; for the rest of the "
+        "run it rises slowly while accuracy gains.",
+        spec=replace(SEED_FIGURE, schedule=Schedule(kind="cosine", warmup=20), seed=3),
+    ),
+    "relief_weak": Curve(
+        title="Relief that is hardly there",
+        about="lr_drop_relief",
+        look="weak",
+        shows="A drop at epoch 100 takes away a floor of one and a half noise widths. The twin without the drop proves"
+        " the effect; the curve alone hardly shows it.",
+        spec=Composed(drop_1=100, noise_floor=0.02, noise=0.02, **_FALLS),
+        seed=8,
+    ),
+    "null_drop": Curve(
+        title="A drop that changes nothing",
+        about="lr_drop_relief",
+        look="look-alike",
+        shows="The rate is divided by five at epoch 60, 120 and 160, and there is no noise floor that could fall. A "
+        "drop is a setting, not an event.",
+        spec=Composed(**_DROPS, noise=0.015, rho=0.4, **_FALLS),
+        seed=9,
+    ),
+    "loss_accuracy_divergence": Curve(
+        title="Loss up, accuracy up",
+        about="loss_accuracy_divergence",
+        look="strong",
+        shows="From epoch 90 validation loss rises by two fifths while validation accuracy gains a point and a half: "
+        "fewer examples are wrong, with growing confidence.",
+        spec=Composed(drift=0.2, drift_at=90, drift_span=80, gain=0.015, noise=0.012, accuracy_noise=0.002, **_FALLS),
+        seed=10,
+    ),
+    "wrong_decisions": Curve(
+        title="Loss up, accuracy down",
+        about="loss_accuracy_divergence",
+        look="look-alike",
+        shows="The loss rises as far, and accuracy falls by six points. That is overfitting of the decisions, and "
+        "rescaling the confidence would not mend it.",
+        spec=Composed(overfit=0.2, overfit_at=90, overfit_span=80, noise=0.012, accuracy_noise=0.002, **_FALLS),
+        seed=10,
+    ),
+    "train_above_val": Curve(
+        title="Training made harder",
+        about="train_above_val",
+        look="strong",
+        shows="Dropout or augmentation lifts the logged training loss for half of the run, until the model fits its "
+        "training set well enough to get below validation loss all the same.",
+        spec=Composed(decay=10, train_decay=40, train_bayes=0.2, mode=0.15, noise=0.01),
+        seed=11,
+    ),
+    "lag": Curve(
+        title="Half an epoch late",
+        about="train_above_val",
+        look="weak",
+        shows="Nothing lifts the training loss here. It is a mean over the epoch, so it is half an epoch old, which "
+        "matters while the loss still falls fast.",
+        spec=Composed(decay=12, train_decay=12, train_bayes=0.48, noise=0.006, train_noise=0.004),
+        seed=12,
+    ),
+    "easy_validation": Curve(
+        title="A validation set that is easier",
+        about="train_above_val",
+        look="look-alike",
+        shows="Even on clean inputs the training set is the harder one: mislabelled, less clean, or leaking into "
+        "validation. From the curves nobody can tell that from dropout.",
+        spec=Composed(decay=12, train_decay=12, train_bayes=0.65, noise=0.01),
+        seed=13,
     ),
 }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from detectors import diagnose, read
+from detectors import CATALOGUE, diagnose, read
 from sim.composed import Composed
 from sim.trained import train
 
@@ -101,3 +104,34 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
     assert built.stderr == ""
     assert built.returncode == 0
     assert (tmp_path / "index.html").exists()
+
+
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "api" not in path.relative_to(DOCS).parts[:-1])
+page = pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.stem)
+
+
+@page
+def test_the_code_of_a_page_runs_and_says_what_is_printed(path, tmp_path, monkeypatch):
+    for log in PICTURES.glob("*.csv"):
+        shutil.copy(log, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    text, names = path.read_text(), {"__name__": "__main__"}
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, names)
+    sessions = "\n".join(re.findall(r"```pycon\n(.*?)```", text, flags=re.DOTALL))
+    example = doctest.DocTestParser().get_doctest(sessions, {}, path.stem, str(path), 0)
+
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+@page
+def test_a_file_that_a_page_names_exists(path):
+    named = re.findall(r"`((?:\.ci|sim|detectors|experiments|tests)/[\w./]*)`", path.read_text())
+
+    assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("phenomenon", CATALOGUE)
+def test_a_detector_has_a_page_and_a_curve_in_the_gallery(phenomenon):
+    assert (DOCS / "phenomena" / f"{phenomenon}.md").exists()
+    assert phenomenon in {curve.about for curve in gallery.CURVES.values()}

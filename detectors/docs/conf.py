@@ -31,7 +31,7 @@ html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_show_sphinx = False
 html_copy_source = False
-copybutton_exclude = ".linenos, .gp, .go"
+copybutton_exclude = ".linenos, .gp, .go"  # prompts and output are not copied
 
 myst_enable_extensions = ["colon_fence", "deflist", "substitution", "dollarmath"]
 myst_heading_anchors = 3
@@ -40,6 +40,7 @@ myst_substitutions = facts.facts()
 # the API: every module, made anew, so that one that is gone leaves no page behind
 shutil.rmtree(HERE / "api", ignore_errors=True)
 autosummary_generate = True
+autodoc_mock_imports = ["keras", "lightning", "pytorch_lightning", "transformers"]
 autodoc_default_options = {"members": True, "show-inheritance": False}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -49,9 +50,13 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 default_role = "any"  # a name in backticks is a link where there is such a thing, ...
 suppress_warnings = ["ref.any"]  # ... and code where there is none
+_ELSEWHERE = (  # documented elsewhere: a build asks no other site
+    *("argparse", "collections", "enum", "pathlib", "types", "typing"),
+    *("hypothesis", "st", "jax", "jaxlib", "keras", "lightning", "np", "numpy", "transformers"),
+)
 nitpick_ignore_regex = [
-    ("py:.*", r"(np|numpy|jax|jaxlib|argparse|collections|hypothesis|pathlib|st|types|typing|enum)\..*"),
-    ("py:class", r"_pytest\..*|(.*\.)?_?[A-Z]|(tuple|dict)\[.*"),  # pytest's own, type variables, halves of a signature
+    ("py:.*", rf"({'|'.join(_ELSEWHERE)})\..*"),
+    ("py:class", r"_pytest\..*|(.*\.)?(_?[A-Z]|Hook)|(tuple|dict)\[.*"),  # type variables, halves of a signature
 ]
 
 

@@ -7,15 +7,21 @@ truth, the tables of log formats and names.
 
 from __future__ import annotations
 
+import ast
 import csv
 import importlib
 import importlib.util
 import json
 import re
+import sys
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from detectors.callbacks import CALLBACKS
 from detectors.catalogue import CATALOGUE
+from detectors.readers import FORMATS, names
 from detectors.report.text import title
 
 HERE = Path(__file__).parent
@@ -25,20 +31,23 @@ RESULTS = ROOT / "experiments" / "results"
 
 def version() -> str:
     """The version that pyproject.toml gives."""
-    import tomllib
-
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
 def facts() -> dict[str, Any]:
     """Every substitution, as plain strings in dictionaries."""
     gallery = json.loads((HERE / "pictures" / "gallery.json").read_text())
-    curves = _curves()
-    shown = {name: _curve(name, curves[name], entry) for name, entry in gallery.items()}
+    curves = _script("gallery").CURVES
+    readme = _script("readme")
     return {
-        "curve": shown,
+        "curve": {name: _curve(name, curves[name], gallery[name]) for name in curves},
+        "gallery": "\n\n".join(_entry(name, curves[name], gallery[name]) for name in curves),
         "truth": _constants(),
-        **{name: {**sections(name), **measured(name)} for name in CATALOGUE},
+        "table": {name: readme.TABLES[name]() for name in ("detectors", "boxes", "alarms", "real")},
+        "logs": _formats() | _names(),
+        "callbacks": _callbacks(),
+        "phenomena": _phenomena(curves),
+        **{name: {**sections(name), **measured(name), "kin": _kin(name, curves)} for name in CATALOGUE},
     }
 
 
@@ -72,24 +81,106 @@ def measured(phenomenon: str) -> dict[str, str]:
     return {"measured": _table(["measured", ""], lines), "recall": _percent(seed["recall"])}
 
 
-def _curves() -> dict[str, Any]:
-    spec = importlib.util.spec_from_file_location("gallery", ROOT / "experiments" / "gallery.py")
+def _script(name: str) -> Any:
+    """A script of experiments/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "experiments" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["gallery"] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    curves: dict[str, Any] = module.CURVES
-    return curves
+    return module
 
 
 def _curve(name: str, curve: Any, entry: dict[str, Any]) -> dict[str, str]:
+    """A picture with its caption, and what the detectors say of it."""
     found = [p for p, v in entry["verdicts"].items() if v["status"] == "found"]
-    alt = f"Loss and accuracy over epochs. {curve.shows} Found: {', '.join(map(title, found)) or 'nothing'}."
-    picture = f":::{{figure}} /pictures/{name}.png\n:alt: {alt}\n:class: curve\n\n{curve.shows}\n:::"
-    return {"picture": picture, "shows": curve.shows, "title": curve.title, "reading": entry["reading"]}
+    alt = f"Loss and accuracy by epoch. {curve.shows} Found: {', '.join(map(title, found)) or 'nothing'}."
+    log = f"{{download}}`{name}.csv </pictures/{name}.csv>`"
+    picture = f":::{{figure}} /pictures/{name}.png\n:alt: {alt}\n:class: curve\n\n{curve.shows} Its log: {log}\n:::"
+    advice = "\n".join(f"> - {line}" for line in entry["advice"])
+    return {"picture": picture, "shows": curve.shows, "reading": f"> {entry['reading']}\n>\n{advice}"}
+
+
+def _entry(name: str, curve: Any, entry: dict[str, Any]) -> str:
+    """A curve of the gallery: the picture, truth and verdicts side by side, the reading, the code."""
+    true: dict[str, list[str]] = {}
+    for event in entry["truth"]:
+        if event["material"]:
+            true.setdefault(event["phenomenon"], []).append(_span(event))
+    said = {p: [_span(f) for f in v["findings"]] for p, v in entry["verdicts"].items()}
+    lines = [
+        (f"[{title(p)}](/phenomena/{p}.md)", ", ".join(true.get(p, [])) or "–", ", ".join(said[p]) or "–")
+        for p in CATALOGUE
+        if true.get(p) or said[p]
+    ]
+    verdicts = _table(["", "in truth, epochs", "found, epochs"], lines)
+    kind = {"strong": "plain to see", "weak": "hardly to be seen", "look-alike": "a look-alike"}[curve.look]
+    heading = f"(curve-{name.replace('_', '-')})=\n## {curve.title}"
+    about = f"*[{title(curve.about).capitalize()}](/phenomena/{curve.about}.md), {kind}.*"
+    text = _curve(name, curve, entry)
+    return "\n\n".join([heading, about, text["picture"], verdicts, text["reading"], f"```python\n{entry['code']}\n```"])
+
+
+def _span(what: dict[str, Any]) -> str:
+    if what["phenomenon" if "phenomenon" in what else "kind"] == "lr_drop" or what["kind"] in ("logged", "inferred"):
+        return f"{what['onset']:g}"
+    return f"{what['onset']:g} to {'the end' if what['end'] is None else format(what['end'], 'g')}"
+
+
+def _kin(phenomenon: str, curves: dict[str, Any]) -> str:
+    """The other curves of the gallery that are about a phenomenon, small, each a link to its entry."""
+    shown = [
+        f":::{{figure}} /pictures/{name}.png\n:alt: {curve.title}\n:target: ../gallery.html#curve-"
+        f"{name.replace('_', '-')}\n\n{curve.title}\n:::"
+        for name, curve in curves.items()
+        if curve.about == phenomenon and name != phenomenon
+    ]
+    return "::::{container} kin\n" + "\n".join(shown) + "\n::::"
+
+
+def _phenomena(curves: dict[str, Any]) -> str:
+    """The table of phenomena: the page, the first line of the docstring, how much is found."""
+    lines = [
+        (f"[{title(p).capitalize()}](/phenomena/{p}.md)", sections(p)["line"], measured(p)["recall"]) for p in CATALOGUE
+    ]
+    return _table(["phenomenon", "what it is", "found, of the events in trained runs"], lines)
+
+
+def _formats() -> dict[str, str]:
+    """The log formats in the order in which they are tried, with the first paragraph of each module."""
+    lines = [(f"`{f.NAME}`", " ".join((f.__doc__ or "").partition("\n\n")[0].split())) for f in FORMATS]
+    return {"formats": _table(["`--format`", "what it reads"], lines)}
+
+
+def _names() -> dict[str, str]:
+    """What loggers call each series."""
+
+    def spelled(words: Iterable[str]) -> str:
+        return ", ".join(f"`{word}`" for word in words if word)
+
+    sides = {side: spelled(words) for side, words in names.SIDES.items()}
+    lines = [
+        ("a training series", f"{sides['train']}, or nothing, with a loss or an accuracy"),
+        ("a validation series", f"{sides['val']}, with a loss or an accuracy"),
+        ("… a loss", spelled(names.LOSSES)),
+        ("… an accuracy", spelled(names.ACCURACIES)),
+        ("… an error rate, read as 1 − accuracy", spelled(names.ERRORS)),
+        *((f"`{series}`", spelled(words)) for series, words in names.OTHERS.items()),
+        ("the axis", f"{spelled(names.EPOCHS)}; without one of them {spelled(names.STEPS)}"),
+    ]
+    return {"names": _table(["series", "names that mean it"], lines)}
+
+
+def _callbacks() -> str:
+    """The callback of each framework with the first line of its docstring."""
+    lines = []
+    for name, file in CALLBACKS.items():
+        source = ast.parse((ROOT / "detectors" / "callbacks" / f"{file}.py").read_text())  # no framework is needed
+        (found,) = (node for node in source.body if isinstance(node, ast.ClassDef) and node.name == name)
+        doc = (ast.get_docstring(found) or "").partition("\n")[0]
+        lines.append((f"{{py:class}}`~detectors.callbacks.{file}.{name}`", doc))
+    return _table(["callback", "what it does"], lines)
 
 
 def _constants() -> dict[str, str]:
