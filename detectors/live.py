@@ -2,10 +2,10 @@
 
 `Monitor` keeps what is logged as a log file would, under any names that the readers know, and asks again after each
 update; once the history is longer than `OFTEN` updates, each time it has grown by a hundredth. That keeps the whole
-near-linear in the number of updates (`experiments/live.py` measures it), and delays a finding by 1 % of the run.
+near-linear in the number of updates, and delays a finding by 1 % of the run.
 
 No promise holds over repeated looks: `alpha` bounds the false alarms of one look at a finished run, and whoever looks
-often enough finds noise that climbs for a while. How often, `experiments/live.py` measures.
+often enough finds noise that climbs for a while.
 """
 
 from __future__ import annotations
