@@ -43,11 +43,22 @@ def test_the_reading_example_runs(tmp_path, monkeypatch, capsys):
     assert "'relative'" in printed
 
 
+def test_the_example_of_a_loop_stops_where_it_overfits():
+    run = observe(Composed(overfit=0.4, overfit_at=80), [0])[0]
+    (block,) = [block for block in BLOCKS if "Lookout" in block]
+    names = {"losses": list(zip(run["train_loss"], run["val_loss"], strict=True))}
+
+    exec(block, names)
+
+    assert names["best_epoch"] < names["epoch"] < len(run)
+    assert names["seen"].stop
+
+
 def test_the_detector_example_is_examined_and_fails_with_a_curve(capsys):
     names = {"__name__": "__main__"}  # dataclasses look their module up
 
     exec(BLOCKS[1], names)
-    exec(BLOCKS[2], names)
+    exec(BLOCKS[3], names)
 
     assert re.search(
         r"(?s)Patience fails \d+ of 43 checks.*finds_what_was_injected: .*Composed\(", capsys.readouterr().out

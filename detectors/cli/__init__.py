@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 
-from detectors.cli import completion, diagnose
+from detectors.cli import completion, diagnose, watch
 from detectors.cli.config import BadConfig, settings
 from detectors.cli.help import Formatter
 from detectors.cli.status import INTERRUPTED, OK, USAGE
@@ -29,6 +29,7 @@ Configure = Callable[[argparse.ArgumentParser], None]
 
 COMMANDS: dict[str, Configure] = {
     "diagnose": diagnose.configure,
+    "watch": watch.configure,
     "completion": completion.configure,
 }
 

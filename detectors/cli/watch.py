@@ -1,0 +1,185 @@
+"""`curvesense watch`: logs that grow, each new finding said once, and the curves drawn while they come."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from detectors.cli import values
+from detectors.cli.status import OK, UNREADABLE
+from detectors.diagnosis import Diagnosis, diagnose
+from detectors.live import Said
+from detectors.readers import FORMATS
+from detectors.readers.follow import Follow
+from detectors.report.text import headline
+
+__all__ = ["configure"]
+
+TICK = 0.25  # seconds after which a terminal of another size is drawn anew
+LAST = 20  # runs of which the last reading is printed
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Follow a log, or the logs in a folder, while training writes them: each finding in one line, and a live plot.
+
+    Ctrl-C ends it with a last reading. What is not there yet is waited for. It looks again and again, so --alpha does
+    not bound its false alarms: a line is a hint, `curvesense diagnose` of the finished log the answer.
+    """
+    parser.add_argument("path", metavar="PATH", type=Path, help="a log or a folder of logs")
+    parser.add_argument("--once", action="store_true", help="look once and end")
+    parser.add_argument("--interval", type=_seconds, default=2.0, metavar="SECONDS", help="between looks, default 2")
+    parser.add_argument("--until-idle", type=_seconds, metavar="SECONDS", help="end when nothing changed for that long")
+    parser.add_argument("--no-plot", action="store_true", help="lines only; so it is where there is no terminal")
+    parser.add_argument(
+        "--alpha", type=values.alpha, default=0.05, help="false alarms accepted at one look (default 0.05)"
+    )
+    parser.add_argument("--format", choices=[f.NAME for f in FORMATS], help="the logs' format, if content misleads")
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        type=values.pair,
+        metavar="SERIES=NAME",
+        help="e.g. --map val_loss=my_metric",
+    )
+    parser.epilog = "The plot needs the extra [watch]. Exit status: 0; 1 no log could be read; 2 wrong usage."
+    parser.set_defaults(run=_watch)
+
+
+class _Watch:
+    """What was read and said so far; `lines` are the findings in the order in which they were said."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.path, self.alpha = args.path, args.alpha
+        self.follow = Follow(args.path, format=args.format, mapping=dict(args.map) or None)
+        self.latest: dict[tuple[str, str], Diagnosis] = {}  # by source and name, that which changed last is last
+        self.said: dict[tuple[str, str], Said] = {}
+        self.lines: list[str] = []
+        self.changed = time.monotonic()
+
+    def look(self) -> list[str]:
+        """The lines about what is new since the last look."""
+        try:
+            runs = self.follow.poll()
+        except OSError as error:  # a folder that is being moved, a disk that is away for a moment
+            self.follow.waiting[self.path] = f"{self.path}: {error.strerror}"
+            return []
+        new = []
+        for run in runs:
+            key = (run.source, run.name)
+            before = self.latest.pop(key, None)
+            if before is None or run.epochs[-1] < before.run.epochs[-1]:  # new, or begun anew
+                self.said[key] = Said()
+            self.latest[key] = diagnosis = diagnose(run, self.alpha)
+            now = time.strftime("%H:%M:%S")
+            for finding in self.said[key].new(diagnosis.findings):
+                new.append(_printable(f"{now} {run.name}, epoch {run.epochs[-1]:.10g}: {headline(finding)}"))
+        if runs:
+            self.changed = time.monotonic()
+        self.lines += new
+        return new
+
+    def reading(self, width: int) -> Iterator[str]:
+        """The last reading of each run, those that changed last at the end."""
+        shown = list(self.latest.values())[-LAST:]
+        if len(self.latest) > LAST:
+            yield f"{len(self.latest) - LAST} runs that changed before: curvesense diagnose {self.path}"
+        for d in shown:
+            text = _printable(f"{d.run.name}, epoch {d.run.epochs[-1]:.10g}: {d.reading.text}")
+            yield from textwrap.wrap(text, width, subsequent_indent="  ")
+
+
+def _watch(args: argparse.Namespace) -> int:
+    watch = _Watch(args)
+    view = None if args.no_plot or args.once else _view()
+    with _terminated():
+        try:
+            if view is None:
+                _follow(watch, args, lambda new: [print(line, flush=True) for line in new])
+            else:
+                with view as draw:
+                    _follow(watch, args, lambda _: draw(watch.path, list(watch.latest.values()), watch.lines))
+        except KeyboardInterrupt:
+            pass
+    if view is not None:
+        print("\n".join(watch.lines))  # what was said goes with the screen, so it is said on the one below
+    print("\n".join(watch.reading(max(40, shutil.get_terminal_size((100, 24)).columns - 1))))
+    if not watch.latest and (args.once or args.until_idle is not None):
+        reasons = list(watch.follow.waiting.values()) or [f"{args.path}: there is no log in this folder"]
+        print(f"curvesense: {_printable(reasons[0])}", file=sys.stderr)
+        return UNREADABLE
+    return OK
+
+
+def _follow(watch: _Watch, args: argparse.Namespace, show: Any) -> None:
+    waiting = False
+    while True:
+        show(watch.look())
+        if args.once:
+            return
+        if not watch.latest and not waiting:
+            waiting = True
+            print(f"curvesense: waiting for a log in {_printable(str(args.path))}", file=sys.stderr)
+        until = time.monotonic() + args.interval
+        size = shutil.get_terminal_size()
+        while (left := until - time.monotonic()) > 0:
+            if args.until_idle is not None and time.monotonic() - watch.changed >= args.until_idle:
+                show(watch.look())  # what came since the last look
+                if time.monotonic() - watch.changed >= args.until_idle:
+                    return
+            time.sleep(min(TICK, left))
+            if shutil.get_terminal_size() != size:
+                size = shutil.get_terminal_size()
+                show([])
+
+
+def _view() -> Any:
+    """The live view where there is a terminal and the extra, else None."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        from detectors.report.screen import screen
+
+        return screen()
+    except ImportError:
+        print("curvesense: for a live plot, pip install 'curvesense[watch]'", file=sys.stderr)
+        return None
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """Let a SIGTERM leave through the same doors as an error, so that the terminal is put right."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _printable(text: str) -> str:
+    """`text` without control characters, which a name in a log may have."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is a number of seconds above 0")
+    return value
