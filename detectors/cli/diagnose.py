@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from detectors.catalogue import CATALOGUE, built_in
@@ -45,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     says.add_argument("--summary", action="store_true", help="print a table with a line for each run")
     says.add_argument("-v", "--verbose", action="store_true", help="say all: settings, smallest effects, times")
     parser.add_argument("--plot", metavar="FILE.png", help="draw it (png, svg or pdf); needs the extra [plot]")
+    parser.add_argument("--html", metavar="FILE.html", help="write one page to look at, zoom into and send on")
     parser.add_argument(
         "--alpha",
         type=values.alpha,
@@ -88,6 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     asked = [name for name in args.detectors if name not in args.skip]
     problem = _contradiction(args, asked) or (_cannot_plot(args.plot) if args.plot else "")
+    problem = problem or (_cannot_write(args.html) if args.html else "")
     if problem:
         complain(problem)
         return USAGE
@@ -99,15 +102,21 @@ def _run(args: argparse.Namespace) -> int:
         for path in paths:
             for diagnosis in answers.about(path):
                 found.update(str(v.phenomenon) for v in diagnosis.verdicts if v.findings)
-                if args.plot:
+                if args.plot or args.html:
                     kept.append(diagnosis)
             advance(1)
     answers.finish(found)
-    if kept:
+    if kept and args.plot:
         try:
             _plot(kept, args.plot, args.quiet)
         except OSError as error:
             complain(f"cannot write {args.plot}: {error.strerror}")
+            return USAGE
+    if kept and args.html:
+        try:
+            _html(kept, answers.documents, args.html, args.quiet)
+        except OSError as error:
+            complain(f"cannot write {args.html}: {error.strerror}")
             return USAGE
     if answers.unreadable:
         return UNREADABLE
@@ -188,8 +197,6 @@ def _contradiction(args: argparse.Namespace, asked: list[str]) -> str:
 
 
 def _plot(diagnoses: list[Diagnosis], path: str, quiet: bool) -> None:
-    from pathlib import Path
-
     from detectors.report.figure import figure, save
 
     target = Path(path)
@@ -200,6 +207,23 @@ def _plot(diagnoses: list[Diagnosis], path: str, quiet: bool) -> None:
             if not quiet:
                 say(f"wrote {name}")
             advance(1)
+
+
+def _html(diagnoses: list[Diagnosis], documents: list[dict[str, Any]], path: str, quiet: bool) -> None:
+    from detectors.report.page import page, save
+
+    save(page(diagnoses, [(d["source"], d["error"]) for d in documents if "error" in d]), path)
+    if not quiet:
+        say(f"wrote {path}")
+
+
+def _cannot_write(path: str) -> str:
+    """Why `path` is no place for a page, before anything is read; the suffix keeps a log from being overwritten."""
+    if not path.lower().endswith((".html", ".htm")):
+        return f"--html {path}: the suffix must be .html"
+    if not Path(path).resolve().parent.is_dir():
+        return f"--html {path}: there is no folder {str(Path(path).parent)!r}"
+    return ""
 
 
 def _cannot_plot(path: str) -> str:

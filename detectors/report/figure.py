@@ -12,7 +12,7 @@ from detectors.diagnosis import Diagnosis
 from detectors.report.text import title
 from detectors.vocabulary import Event, Finding, Phenomenon
 
-__all__ = ["COLOURS", "figure", "save"]
+__all__ = ["COLOURS", "OTHER", "boxes", "figure", "save"]
 
 #: Okabe and Ito's colours, which colour-blind eyes tell apart.
 COLOURS = {
@@ -22,7 +22,7 @@ COLOURS = {
     Phenomenon.TRAIN_ABOVE_VAL: "#E69F00",
     Phenomenon.GENERALIZATION_GAP: "#CC79A7",
 }
-_OTHER = "#56B4E9"
+OTHER = "#56B4E9"
 _TRAIN, _VAL = "#7F7F7F", "#111111"
 
 
@@ -58,11 +58,9 @@ def figure(diagnosis: Diagnosis, truth: Sequence[Event] | None = None) -> Any:
         axes["accuracy"].set_ylabel("accuracy")
     last = float(run.epochs[-1])
     for ax in (axes[p] for p in panels[:-1]):
-        for phenomenon, colour in _boxes(diagnosis):
-            for f in _boxed(diagnosis, phenomenon):
-                ax.axvspan(
-                    f.onset, last if f.end is None else max(f.end, f.onset + 0.5), color=colour, alpha=0.13, lw=0
-                )
+        for f in boxes(diagnosis):
+            end = last if f.end is None else max(f.end, f.onset + 0.5)
+            ax.axvspan(f.onset, end, color=COLOURS[f.phenomenon], alpha=0.13, lw=0)  # type: ignore[index]
     for ax in axes.values():
         for f in _found(diagnosis, Phenomenon.LR_DROP):
             ax.axvline(f.onset, color="0.45", lw=0.9, ls="-" if f.kind == "logged" else (0, (4, 3)))
@@ -93,6 +91,16 @@ def figure(diagnosis: Diagnosis, truth: Sequence[Event] | None = None) -> Any:
     return fig
 
 
+def boxes(diagnosis: Diagnosis) -> list[Finding]:
+    """The findings that are shaded over the curves.
+
+    A rise that accuracy does not confirm is shaded as that, not as overfitting too; a gap mostly runs to the end.
+    """
+    milder = {f.onset for f in _found(diagnosis, Phenomenon.LOSS_ACCURACY_DIVERGENCE)}
+    shaded = [f for p in COLOURS if p != Phenomenon.GENERALIZATION_GAP for f in _found(diagnosis, p)]
+    return [f for f in shaded if f.phenomenon != Phenomenon.OVERFITTING or f.onset not in milder]
+
+
 def save(fig: Any, path: str) -> None:
     """Write the figure; the format follows the suffix (png, svg, pdf)."""
     fig.savefig(path, dpi=150)
@@ -113,7 +121,7 @@ def _curves(ax: Any, run: Any, colours: dict[str, str]) -> None:
 
 def _timeline(ax: Any, diagnosis: Diagnosis, rows: list[str], last: float, truth: Sequence[Event] | None) -> None:
     for y, phenomenon in enumerate(reversed(rows)):
-        colour = COLOURS.get(phenomenon, _OTHER)  # type: ignore[call-overload]
+        colour = COLOURS.get(phenomenon, OTHER)  # type: ignore[call-overload]
         for f in _found(diagnosis, phenomenon):
             end = last if f.end is None else max(f.end, f.onset + 0.5)
             ax.barh(y, end - f.onset, left=f.onset, height=0.45, color=colour, alpha=0.75, lw=0)
@@ -131,19 +139,8 @@ def _timeline(ax: Any, diagnosis: Diagnosis, rows: list[str], last: float, truth
     ax.set_title(note, fontsize=8, color="0.35", loc="right", pad=2)
 
 
-def _boxes(diagnosis: Diagnosis) -> list[tuple[str, str]]:
-    return [(p, c) for p, c in COLOURS.items() if p != Phenomenon.GENERALIZATION_GAP]
-
-
 def _found(diagnosis: Diagnosis, phenomenon: str) -> list[Finding]:
     return [f for v in diagnosis.verdicts if v.phenomenon == phenomenon for f in v]
-
-
-def _boxed(diagnosis: Diagnosis, phenomenon: str) -> list[Finding]:
-    """What is shaded: a rise that accuracy does not confirm is shaded as that, not as overfitting too."""
-    milder = {f.onset for f in _found(diagnosis, Phenomenon.LOSS_ACCURACY_DIVERGENCE)}
-    plain = phenomenon != Phenomenon.OVERFITTING
-    return [f for f in _found(diagnosis, phenomenon) if plain or f.onset not in milder]
 
 
 def _others(diagnosis: Diagnosis) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from detectors.diagnosis import Diagnosis
 from detectors.vocabulary import Detector, Finding, Verdict
 
-__all__ = ["PLAIN", "Ink", "headline", "printable", "render", "title"]
+__all__ = ["PLAIN", "Ink", "headline", "number", "printable", "render", "title", "where"]
 
 LEAST = 40  # columns; a narrower terminal breaks the lines itself
 
@@ -100,14 +100,14 @@ def _verdict(verdict: Verdict, width: int, ink: Ink, everything: bool) -> Iterat
     else:
         yield ink.found(head)
     for finding in verdict.findings:
-        yield from _wrapped(_where(finding), width, "      ", "    ")
-        evidence = ", ".join(f"{k} {_number(v)}" for k, v in finding.evidence.items())
+        yield from _wrapped(where(finding), width, "      ", "    ")
+        evidence = ", ".join(f"{k} {number(v)}" for k, v in finding.evidence.items())
         yield from _wrapped(evidence, width, "        ", "        ")
         if everything:
             said = f"known at epoch {finding.known_at:.10g}. {finding.explanation} {finding.advice}".strip()
             yield from _wrapped(said, width, "        ", "        ")
     if everything and verdict.min_detectable_effect is not None:
-        least = f"smallest effect that this run could have shown: {_number(verdict.min_detectable_effect)}"
+        least = f"smallest effect that this run could have shown: {number(verdict.min_detectable_effect)}"
         yield from _wrapped(least, width, "      ", "    ")
 
 
@@ -115,21 +115,23 @@ def _settings(detector: Detector) -> str:
     if not dataclasses.is_dataclass(detector):
         return repr(detector)
     said = [(f.name, getattr(detector, f.name)) for f in dataclasses.fields(detector)]
-    return ", ".join(f"{name} {_number(v) if isinstance(v, (float, str)) else v}" for name, v in said)
+    return ", ".join(f"{name} {number(v) if isinstance(v, (float, str)) else v}" for name, v in said)
 
 
-def _where(f: Finding) -> str:
+def where(f: Finding) -> str:
+    """Where a finding is, how sure, of which kind and size, on one line."""
     lo, hi = f.onset_interval
     end = "to the end" if f.end is None else f"to {f.end:.10g}"
     interval = "" if lo == hi else f" (onset in {lo:.10g}..{hi:.10g} at {f.level:.0%})"
     p = "" if f.p_value is None else f", p {'<' if f.p_value < 1e-4 else '='} {max(f.p_value, 1e-4):.2g}"
     kind = f", {f.kind.replace('_', ' ')}" if f.kind else ""
-    effect = ", ".join(f"{k} {_number(v)}" for k, v in f.effect.items())
+    effect = ", ".join(f"{k} {number(v)}" for k, v in f.effect.items())
     span = f"epoch {f.onset:.10g}" if f.phenomenon == "lr_drop" else f"epoch {f.onset:.10g} {end}"
     return f"{span}{interval}{kind}{p}; {effect}"
 
 
-def _number(value: float | str) -> str:
+def number(value: float | str) -> str:
+    """Four digits, whole numbers whole."""
     if isinstance(value, str):
         return value
     return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
