@@ -4,6 +4,7 @@
 >>> print(diagnose(read("log.csv")[0]).reading.text)  # doctest: +SKIP
 """
 
+import detectors.report.notebook  # noqa: F401  # how values show themselves
 from detectors.catalogue import CATALOGUE, built_in, detect_many
 from detectors.diagnosis import Diagnosis, Reading, diagnose
 from detectors.readers import Unreadable, read

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from detectors import display
 from detectors.catalogue import built_in
 from detectors.condense import condensed, on_rows_of
 from detectors.noise import despike, moving_average
@@ -42,6 +44,20 @@ class Diagnosis:
             if verdict.phenomenon == phenomenon:
                 return verdict
         raise KeyError(f"no verdict about {phenomenon!r}; there are {[str(v.phenomenon) for v in self.verdicts]}")
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{v.phenomenon} {v.status}" for v in self.verdicts)
+        return f"Diagnosis({self.run!r}: {said})"
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
+    def plot(self) -> Any:
+        """Draw it by matplotlib; returns the axes of its panels, labelled loss, accuracy (where logged) and timeline.
+
+        ImportError names the extra where matplotlib is missing.
+        """
+        return display.plot(self)
 
     @property
     def findings(self) -> list[Finding]:

@@ -16,7 +16,7 @@ PATIENCE = 2.0  # seconds that a person waits without asking
 
 
 @contextmanager
-def progress(total: int, unit: str, what: str = "", *, quiet: bool = False) -> Iterator[Callable[[int], object]]:
+def progress(total: int, unit: str, what: str = "", *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
     """Within this context, the function that it yields is told how many of `total` more are done."""
     if quiet or not _terminal():
         yield _nothing
@@ -27,7 +27,11 @@ def progress(total: int, unit: str, what: str = "", *, quiet: bool = False) -> I
         yield _nothing
         return
     with tqdm(total=total, unit=f" {unit}", desc=what or None, delay=PATIENCE, leave=False, dynamic_ncols=True) as bar:
-        yield bar.update
+
+        def advance(done: int) -> None:
+            bar.update(done)
+
+        yield advance
 
 
 def say(line: str) -> None:

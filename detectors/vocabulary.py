@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+
+from detectors import display
 
 __all__ = [
     "BadRun",
@@ -89,6 +91,20 @@ class Run:
 
     def __len__(self) -> int:
         return int(self.epochs.size)
+
+    def __repr__(self) -> str:
+        span = f"epochs {self.epochs[0]:.10g} to {self.epochs[-1]:.10g}"
+        return f"Run({self.name!r}, {len(self)} rows, {span}, {', '.join(self.series)})"
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
+    def plot(self, *series: str, ax: Any = None) -> Any:
+        """Draw these series, the losses where none is named, and return the matplotlib axes: `ax`, or new ones.
+
+        ImportError names the extra where matplotlib is missing; BadRun a series that is not logged.
+        """
+        return display.plot(self, *series, ax=ax)
 
     def __contains__(self, key: object) -> bool:
         return key in self.series and bool((np.abs(self.series[key]) < LARGEST).any())  # type: ignore[index]
@@ -195,6 +211,9 @@ class Finding:
         object.__setattr__(self, "effect", MappingProxyType(dict(self.effect)))
         object.__setattr__(self, "evidence", MappingProxyType(dict(self.evidence)))
 
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -218,6 +237,9 @@ class Verdict:
             raise BadRun(f"{self.phenomenon}: {self.status!r} with {len(self.findings)} findings")
         if self.status == "undetermined" and not self.reason:
             raise BadRun(f"{self.phenomenon}: an undetermined verdict needs its reason")
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)

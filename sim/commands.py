@@ -19,7 +19,7 @@ def demo(parser: argparse.ArgumentParser) -> None:
     """Train the seed figure, ask every detector about the observed curves, and show the answers beside the truth."""
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="default: demo")
     parser.add_argument("--seed", type=_whole, default=16, help="the run to explain (default 16)")
-    parser.set_defaults(run=_with_sim(_demo))
+    parser.set_defaults(run=_with_sim(_demo), quiet=False)
 
 
 def generate(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=_positive, required=True, metavar="N")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument("--seed", type=_whole, default=0, help="of the data set (default 0)")
-    parser.set_defaults(run=_with_sim(_generate))
+    parser.set_defaults(run=_with_sim(_generate), quiet=False)
 
 
 def validate(parser: argparse.ArgumentParser) -> None:
@@ -45,20 +45,20 @@ def validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report, with pictures, as one HTML file")
     parser.add_argument("--replay", type=Path, metavar="DIR", help="write a pytest file for each failure")
     parser.epilog = "Exit status: 0 no check failed; 1 one did; 2 wrong usage, or a detector that cannot be loaded."
-    parser.set_defaults(run=_with_sim(_validate))
+    parser.set_defaults(run=_with_sim(_validate), quiet=False)
 
 
 def _demo(args: argparse.Namespace) -> int:
     from sim.demo import run_demo
 
-    return run_demo(args.out, args.seed)
+    return run_demo(args.out, args.seed, args.quiet)
 
 
 def _generate(args: argparse.Namespace) -> int:
     from sim.dataset import write
 
     try:
-        written = write(args.out, tier=args.tier, runs=args.runs, seed=args.seed)
+        written = write(args.out, tier=args.tier, runs=args.runs, seed=args.seed, quiet=args.quiet)
     except OSError as error:
         print(f"curvesense: {error}", file=sys.stderr)
         return 2
@@ -72,7 +72,7 @@ def _validate(args: argparse.Namespace) -> int:
     from sim.exam.reproduce import BadTarget, load, write
     from sim.exam.run import examine
 
-    bar = sys.stderr.isatty() and not args.json
+    bar = sys.stderr.isatty() and not args.json and not args.quiet
 
     def progress(result: Result) -> None:
         if bar:

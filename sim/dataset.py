@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from detectors.progress import progress
 from sim.composed import Composed, compose
 from sim.labelled import LabelledRun
 from sim.recipe import SEED_FIGURE
@@ -33,7 +32,7 @@ _SERIES = {
 }
 
 
-def write(out: Path, *, tier: str, runs: int, seed: int) -> Path:
+def write(out: Path, *, tier: str, runs: int, seed: int, quiet: bool = False) -> Path:
     """Write `runs` labelled runs of `tier` into the new or empty folder `out`; run i depends on (seed, i) alone.
 
     Parts appear under their names only when they are complete. OSError says what is wrong with the folder.
@@ -47,7 +46,7 @@ def write(out: Path, *, tier: str, runs: int, seed: int) -> Path:
         raise OSError(f"{out} is not empty; choose a new folder, or empty it")
     (out / "data").mkdir(parents=True, exist_ok=True)
     counts: dict[str, int] = {}
-    with tqdm(total=runs, unit=" runs", disable=not sys.stderr.isatty()) as bar:
+    with progress(runs, "runs", quiet=quiet) as advance:
         for part, start in enumerate(range(0, runs, PART[tier])):
             made = _make(tier, seed, range(start, min(start + PART[tier], runs)))
             rows = [_row(tier, seed, start + i, labelled) for i, labelled in enumerate(made)]
@@ -59,7 +58,7 @@ def write(out: Path, *, tier: str, runs: int, seed: int) -> Path:
             table = pa.Table.from_pylist(rows, schema=_schema(pa, tier))
             pq.write_table(table, unfinished, compression="zstd")
             os.replace(unfinished, name)
-            bar.update(len(rows))
+            advance(len(rows))
     (out / "README.md").write_text(_card(tier, runs, seed, counts))
     return out
 

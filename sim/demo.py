@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from detectors.diagnosis import Diagnosis, diagnose
+from detectors.progress import progress
 from detectors.report.figure import figure, save
 from detectors.report.text import render, title
 from detectors.vocabulary import Event, Phenomenon
@@ -29,7 +29,7 @@ _BOXES = {
 }
 
 
-def run_demo(out: Path, seed: int) -> int:
+def run_demo(out: Path, seed: int, quiet: bool = False) -> int:
     """Train the seed recipe with its sisters and twins, explain it, and write `figure.png` and `run.csv` to `out`."""
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -38,10 +38,8 @@ def run_demo(out: Path, seed: int) -> int:
         return 2
     recipe = replace(SEED_FIGURE, seed=seed)
     print("Training 8 sister runs and their twins without each drop; the first epochs wait for the compiler.")
-    with tqdm(
-        total=lane_epochs([recipe]), unit=" epochs", desc="training", disable=not sys.stderr.isatty(), leave=False
-    ) as bar:
-        (labelled,) = train([recipe], progress=bar.update)
+    with progress(lane_epochs([recipe]), "epochs", "training", quiet=quiet) as advance:
+        (labelled,) = train([recipe], progress=advance)
     diagnosis = diagnose(labelled.run)
     print(render(diagnosis))
     print("Beside the truth, which no detector saw")
