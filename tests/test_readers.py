@@ -171,10 +171,63 @@ def test_a_mapped_error_rate_is_still_an_error_rate(log):
 
 def test_an_accuracy_that_does_not_say_whose_it_is_is_noted_beside_losses_that_do(log):
     fastai = log("epoch,train_loss,valid_loss,accuracy\n0,2,2,0.5\n")
+    alone = log("epoch,train_loss,accuracy\n0,2,0.5\n")
     keras = log("epoch,loss,val_loss,accuracy\n0,2,2,0.5\n")
 
-    assert noted(fastai, "'accuracy' counts as training", "--map val_accuracy='accuracy'")
+    assert "val_accuracy" in fastai
+    assert noted(fastai, "'accuracy' counts as validation", "--map train_accuracy='accuracy'")
+    assert "train_accuracy" in alone
+    assert noted(alone, "'accuracy' counts as training", "--map val_accuracy='accuracy'")
+    assert "train_accuracy" in keras
     assert keras.notes == ()
+
+
+def test_an_accuracy_that_does_not_say_whose_it_is_goes_where_a_mapping_says(log):
+    run = log("epoch,train_loss,valid_loss,accuracy\n0,2,2,0.5\n", mapping={"train_accuracy": "accuracy"})
+
+    assert list(run.series) == ["train_loss", "val_loss", "train_accuracy"]
+
+
+def test_of_the_losses_of_minibatches_beside_one_validation_an_epoch_the_mean_is_kept(log):
+    run = log("epoch,step,train_loss_step,val_loss\n0,1,4,\n0,2,2,\n0,2,,5\n1,3,1,\n1,4,2,\n1,4,,3\n")
+
+    assert (list(run.epochs), list(run["train_loss"]), list(run["val_loss"])) == ([0, 1], [3, 1.5], [5, 3])
+    assert noted(run, "train_loss has several values an epoch", "mean")
+
+
+def test_losses_logged_in_weighted_parts_are_summed_where_no_total_is_logged(log):
+    padded = "   epoch,  train/box_loss,  train/cls_loss,  val/box_loss,  val/cls_loss\n  0,  1,  2,  3,  4\n"
+    run = log(padded)
+    total = log("epoch,train/loss,train/box_loss,train/cls_loss\n0,9,1,2\n")
+
+    assert (run["train_loss"][0], run["val_loss"][0]) == (3, 7)
+    assert noted(run, "train_loss is the sum of 'train/box_loss', 'train/cls_loss'")
+    assert total["train_loss"][0] == 9
+
+
+def test_losses_whose_weights_no_log_tells_are_not_summed(log):
+    run = log("epoch,val_loss,train/kl_loss,train/recon_loss\n0,9,1,2\n")
+
+    assert list(run.series) == ["val_loss", "train_kl_loss", "train_recon_loss"]
+
+
+@pytest.mark.parametrize(("series", "name"), [(s, n) for s, found in names.spellings().items() for n in found])
+def test_each_spelling_that_the_table_lists_stands_for_its_series(series, name):
+    meaning = names.lookup(name)
+
+    assert names.is_axis(name) if series == "epoch" else meaning is not None and meaning.series == series
+
+
+NO_SERIES = [
+    *("train_runtime", "eval_runtime", "eval_samples_per_second", "total_flos", "grad_norm", "loss_scale"),
+    *("evaluation_loss_vs_iterations", "evaluation_accuracy_vs_iterations", "best_val_loss", "train_loss_std"),
+    *("metrics/precision(B)", "metrics/mAP50(B)", "metrics/accuracy_top5", "eval_top5", "train/box_loss", "lr/pg1"),
+]
+
+
+@pytest.mark.parametrize("name", NO_SERIES)
+def test_what_frameworks_log_beside_the_series_is_none_of_them(name):
+    assert names.lookup(name) is None
 
 
 # units
@@ -456,7 +509,7 @@ def test_a_format_that_is_asked_for_is_not_looked_for(saved):
 
 
 def test_a_format_that_does_not_exist_is_refused_with_those_that_do(saved):
-    with pytest.raises(Unreadable, match=r"'yaml'.*json_lines, json_document, delimited"):
+    with pytest.raises(Unreadable, match=r"'yaml'.*json_lines, .*json_document, .*delimited"):
         read(saved("epoch,loss\n1,2\n"), format="yaml")
 
 

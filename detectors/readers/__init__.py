@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from detectors.readers import delimited, json_document, json_lines, mlflow, tensorboard, tree, wandb
+from detectors.readers import delimited, json_document, json_lines, mlflow, tensorboard, trainer_state, tree, wandb
 from detectors.readers.assemble import to_run
 from detectors.readers.source import Source
 from detectors.readers.table import Table, Unreadable, show
@@ -39,6 +39,7 @@ FORMATS: tuple[Format, ...] = (  # the first that recognises a source reads it
     mlflow,
     wandb,
     json_lines,
+    trainer_state,
     json_document,
     delimited,
 )

@@ -7,7 +7,7 @@ from itertools import chain, count
 
 import numpy as np
 
-from detectors.readers import cells, names
+from detectors.readers import cells, names, totals
 from detectors.readers.table import Table, Unreadable, listing, show
 from detectors.vocabulary import Run
 
@@ -30,7 +30,7 @@ def to_run(table: Table, *, name: str, mapping: Mapping[str, str] | None = None)
     for wanted, column in mapped.items():
         if np.isnan(columns[column]).all():
             raise Unreadable(f"column {show(column)}, mapped to {wanted}, has no number in it")
-    notes = [*table.notes, *said]
+    notes = [*table.notes, *said, *totals.add(columns)]
 
     roles = _roles(columns, mapped, notes)
     if not roles.keys() - {"learning_rate"} and not (roles and any(map(names.is_axis, columns))):
@@ -84,9 +84,14 @@ def _roles(columns: Columns, mapped: Mapping[str, str], notes: list[str]) -> dic
         if rest:
             notes.append(f"{series} is column {show(roles[series])}; kept beside it: {listing(rest)}")
     bare, loss = (names.lookup(roles.get(series, "")) for series in ("train_accuracy", "train_loss"))
-    if bare and not bare.sided and loss and loss.sided and "val_accuracy" not in roles:
-        column = show(roles["train_accuracy"])
-        notes.append(f"column {column} counts as training; if it is validation: --map val_accuracy={column}")
+    told = {"train_accuracy", "val_accuracy"} & {*mapped, *(roles.keys() - {"train_accuracy"})}
+    if bare and not bare.sided and loss and loss.sided and not told:
+        whose, other = "training", "val"
+        if "val_loss" in roles:  # fastai names both losses, and measures on the validation set alone
+            whose, other = "validation", "train"
+            roles["val_accuracy"] = roles.pop("train_accuracy")
+        column = show(roles.get("val_accuracy") or roles["train_accuracy"])
+        notes.append(f"column {column} counts as {whose}; if it is not: --map {other}_accuracy={column}")
     return {series: roles[series] for series in (*names.CANONICAL, *roles) if series in roles}
 
 
@@ -182,9 +187,11 @@ def _in_order(
     rows = len(epochs)
     starts = np.flatnonzero(np.append(True, np.diff(epochs) != 0))
     if len(starts) < rows:
-        series = {key: _last(values, starts) for key, values in series.items()}
+        means = {key: _mean(series[key], starts) for key in _by_step(series, starts)}
+        series = {key: means[key] if key in means else _last(values, starts) for key, values in series.items()}
         epochs = epochs[starts]
         notes.append(f"{rows} rows hold {len(epochs)} epochs: the last value that each epoch has of a series is kept")
+        notes += [f"{key} has several values an epoch: their mean is kept" for key in means]
     ordered, last = np.unique(epochs[::-1], return_index=True)
     keep = len(epochs) - 1 - last
     if (np.diff(epochs) < 0).any():
@@ -192,6 +199,26 @@ def _in_order(
         resumed = f"; of {again} that come again (a resumed run?) the later one in the file is kept" if again else ""
         notes.append(f"epochs do not increase throughout and are sorted{resumed}")
     return ordered, {key: values[keep] for key, values in series.items()}
+
+
+def _by_step(series: Mapping[str, np.ndarray], starts: np.ndarray) -> list[str]:
+    """The series of training that have several values in most stretches where validation has one: of minibatches."""
+
+    def held(key: str) -> np.ndarray:
+        return np.add.reduceat(~np.isnan(series[key]), starts, dtype=int)
+
+    once = [key for key in ("val_loss", "val_accuracy") if key in series and (held(key) > 0).any()]
+    if not once or (held(once[0]) > 1).any():
+        return []
+    trained = [key for key in ("train_loss", "train_accuracy") if key in series]
+    return [key for key in trained if 2 * np.count_nonzero(held(key) > 1) > np.count_nonzero(held(key))]
+
+
+def _mean(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The mean of what is not NaN in each stretch, shape (stretches,); NaN where there is nothing."""
+    held = np.add.reduceat(~np.isnan(values), starts, dtype=int)
+    total = np.add.reduceat(np.where(np.isnan(values), 0.0, values), starts)
+    return np.where(held > 0, total / np.maximum(held, 1), np.nan)
 
 
 def _last(values: np.ndarray, starts: np.ndarray) -> np.ndarray:

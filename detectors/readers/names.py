@@ -6,7 +6,7 @@ valid_loss_epoch). It is a side and a measure, in either order, or a measure alo
     train_loss, val_loss          SIDES x LOSSES      loss, "Train Loss", train/loss; val_loss, "Valid Loss", test_loss
     train_accuracy, val_accuracy  SIDES x ACCURACIES  acc, categorical_accuracy; "Valid Acc.", eval_top1
                                   SIDES x ERRORS      test_error(%), val_err: the accuracy is 1 - error
-    learning_rate, train_loss_eval, val_ece           OTHERS
+    learning_rate, train_loss_eval, val_ece           OTHERS, and an accuracy of Ultralytics
     the axis                                          EPOCHS, else STEPS
 
 Where two columns mean one series, that wins which comes first, in this order of importance: not the value of one step
@@ -19,7 +19,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["CANONICAL", "EPOCHS", "STEPS", "Meaning", "is_axis", "is_known", "is_measured", "lookup", "snake"]
+__all__ = [
+    "CANONICAL",
+    "EPOCHS",
+    "STEPS",
+    "Meaning",
+    "is_axis",
+    "is_known",
+    "is_measured",
+    "lookup",
+    "snake",
+    "spellings",
+]
 
 CANONICAL = (
     *("train_loss", "val_loss", "train_accuracy", "val_accuracy"),
@@ -27,26 +38,39 @@ CANONICAL = (
 )
 SIDES = {
     "train": ("train", "training", "trn", "tr", ""),
-    "val": ("val", "valid", "validation", "dev", "eval", "evaluation", "test", "testing", "te"),
+    "val": ("val", "valid", "validation", "dev", "valid_0", "eval", "evaluation", "test", "testing", "te"),
 }
-LOSSES = ("loss", "nll", "cross_entropy", "crossentropy", "xent")
+LOSSES = (
+    *("loss", "nll", "cross_entropy", "crossentropy", "xent"),
+    *("logloss", "log_loss", "mlogloss", "multi_logloss", "binary_logloss"),  # XGBoost, LightGBM
+)
 ACCURACIES = (
     *("accuracy", "acc", "top1", "top_1", "acc1", "acc_1", "prec1", "prec_1"),
     *("top1_acc", "top_1_acc", "top1_accuracy", "top_1_accuracy"),
-    *("categorical_accuracy", "sparse_categorical_accuracy", "binary_accuracy"),
+    *("categorical_accuracy", "sparse_categorical_accuracy", "binary_accuracy"),  # Keras
+    *("multiclass_accuracy", "accuracy_top1", "accuracy_top_1"),  # torchmetrics, Ultralytics
 )
-ERRORS = ("error", "err", "error_rate", "err_rate", "top1_error", "top_1_error", "top1_err", "top_1_err", "err1")
+ERRORS = (
+    *("error", "err", "error_rate", "err_rate", "top1_error", "top_1_error", "top1_err", "top_1_err", "err1"),
+    *("merror", "multi_error", "binary_error"),  # XGBoost, LightGBM
+)
 OTHERS = {
     "learning_rate": (
         *("learning_rate", "lr_epoch", "lr", "current_lr"),
         "alpha_epoch",  # gbaydin/hypergradient-descent
-        *("lr_sgd", "lr_adam", "lr_adamw", "lr_pg0"),  # the optimisers of Lightning, a parameter group of YOLO
+        *("epoch_learning_rate", "train_learning_rate", "train_lr"),  # Keras for TensorBoard, transformers, DeiT
+        *("lr_sgd", "lr_adam", "lr_adamw", "lr_rmsprop"),  # Lightning, after the optimiser
+        *("lr_sgd_pg1", "lr_adam_pg1", "lr_adamw_pg1", "lr_pg0", "x_lr0"),  # its parameter groups; Ultralytics
     ),
+    "val_accuracy": ("metrics_accuracy_top1",),  # Ultralytics
     "train_loss_eval": ("train_loss_eval", "train_eval_loss", "eval_train_loss", "training_loss_eval"),
     "val_ece": ("val_ece", "valid_ece", "validation_ece", "eval_ece", "test_ece", "ece"),
 }
-EPOCHS = ("epoch", "ep", "epoch_number")
-STEPS = ("step", "global_step", "steps", "iteration", "iterations", "iter", "it", "trainer_global_step")
+EPOCHS = ("epoch", "ep", "epoch_number", "train_epoch")
+STEPS = (
+    *("step", "global_step", "steps", "iteration", "iterations", "iter", "it"),
+    *("trainer_global_step", "train_global_step"),  # Lightning and transformers in Weights & Biases
+)
 
 MEASURES = {  # noun: measure, its place in the order, whether it is an error rate
     noun: (measure, place, nouns is ERRORS)
@@ -87,14 +111,31 @@ def lookup(name: str) -> Meaning | None:
     of_step = bool(parts["tail"]) and not of_epoch
     for side, words in SIDES.items():
         for w, word in enumerate(words):
-            noun = parts["core"].removeprefix(word).removesuffix(word).strip("_")
-            if word and noun == parts["core"]:
+            core = parts["core"]
+            noun = (core.removeprefix(word) if core.startswith(word) else core.removesuffix(word)).strip("_")
+            if word and noun == core:
                 continue  # this word is not in it
             if noun in MEASURES:
                 measure, place, error = MEASURES[noun]
                 rank = (int(of_step), w, int(not of_epoch), int(error), place)
                 return Meaning(f"{side}_{measure}", rank, error, sided=bool(word))
     return None
+
+
+def spellings() -> dict[str, tuple[str, ...]]:
+    """For each series, and for the axis as "epoch", all names that the table knows, in snake case, the preferred first.
+
+    Those of a single step (`loss_step`) and of an epoch (`loss_epoch`, `epoch_loss`) come on top of each.
+    """
+    nouns = {"loss": LOSSES, "accuracy": (*ACCURACIES, *ERRORS)}
+    table = {
+        f"{side}_{measure}": tuple(f"{word}_{noun}".strip("_") for word in words for noun in nouns[measure])
+        for measure in nouns
+        for side, words in SIDES.items()
+    }
+    for series, others in OTHERS.items():
+        table[series] = (*table.get(series, ()), *others)
+    return {**table, "epoch": (*EPOCHS, *STEPS)}
 
 
 def is_axis(name: str) -> bool:
