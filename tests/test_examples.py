@@ -45,3 +45,15 @@ def test_an_absurd_terminal_is_no_traceback(tmp_path, monkeypatch, capsys, width
 
     assert main(["diagnose", str(tmp_path / f"{name}.csv"), "--color", "never"]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="streams are closed by a POSIX shell")
+@pytest.mark.parametrize(("how", "status"), [("- <&-", 1), ("log.csv >&-", 0), ("log.csv 2>&-", 0)])
+def test_a_stream_that_is_closed_from_the_start_is_no_traceback(tmp_path, how, status):
+    (tmp_path / "log.csv").write_text(LOG)
+    line = f'"{sys.executable}" -m detectors.cli diagnose {how}'
+
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr

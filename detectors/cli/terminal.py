@@ -18,6 +18,7 @@ COLOURS = ("auto", "always", "never")
 def prepare() -> None:
     """Make the standard streams bear whatever is printed: names in other alphabets, or no stream at all."""
     sys.stdout = sys.stdout or io.StringIO()  # `>&-` leaves none
+    sys.stdin = sys.stdin or io.TextIOWrapper(io.BytesIO())
     sys.stderr = sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

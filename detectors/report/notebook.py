@@ -108,7 +108,8 @@ def _table(head: tuple[str, ...], rows: Iterable[list[str]]) -> str:
     cell = '<td style="text-align:left;vertical-align:top">'
     top = f"<tr>{''.join(f'<th style=text-align:left>{h}</th>' for h in head)}</tr>" if any(head) else ""
     body = "".join(f"<tr>{''.join(f'{cell}{c}</td>' for c in cells)}</tr>" for cells in rows)
-    return f"<table>{top}{body}</table>" if body else ""
+    # a page without a doctype would not let a table inherit
+    return f"<table style='color:inherit;font:inherit'>{top}{body}</table>" if body else ""
 
 
 def _sparkline(values: np.ndarray) -> str:
