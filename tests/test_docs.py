@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from detectors import CATALOGUE, diagnose, read
+from detectors import CATALOGUE, cli, diagnose, read
 from sim.composed import Composed
 from sim.trained import train
 
@@ -129,6 +129,13 @@ def test_a_file_that_a_page_names_exists(path):
     named = re.findall(r"`((?:\.ci|sim|detectors|experiments|tests)/[\w./]*)`", path.read_text())
 
     assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+@page
+def test_a_command_that_a_page_shows_is_one_that_the_command_line_takes(path):
+    commands = re.findall(r"^\$ curvesense (.*)$", path.read_text(), flags=re.MULTILINE)
+
+    assert [command for command in commands if not callable(cli.parser().parse_args(command.split()).run)] == []
 
 
 @pytest.mark.parametrize("phenomenon", CATALOGUE)

@@ -92,14 +92,19 @@ def _script(name: str) -> Any:
     return module
 
 
-def _curve(name: str, curve: Any, entry: dict[str, Any]) -> dict[str, str]:
-    """A picture with its caption, and what the detectors say of it."""
+def _curve(name: str, curve: Any, entry: dict[str, Any]) -> dict[str, Any]:
+    """A picture with its caption, what the detectors say of it, and the first true event of each phenomenon."""
     found = [p for p, v in entry["verdicts"].items() if v["status"] == "found"]
     alt = f"Loss and accuracy by epoch. {curve.shows} Found: {', '.join(map(title, found)) or 'nothing'}."
     log = f"{{download}}`{name}.csv </pictures/{name}.csv>`"
     picture = f":::{{figure}} /pictures/{name}.png\n:alt: {alt}\n:class: curve\n\n{curve.shows} Its log: {log}\n:::"
     advice = "\n".join(f"> - {line}" for line in entry["advice"])
-    return {"picture": picture, "shows": curve.shows, "reading": f"> {entry['reading']}\n>\n{advice}"}
+    first: dict[str, dict[str, str]] = {}
+    for e in entry["truth"]:
+        if e["material"]:
+            span = {"span": _span(e), "kind": e["kind"]}
+            first.setdefault(e["phenomenon"], span | {k: f"{v:.2g}" for k, v in e["effect"].items()})
+    return {"picture": picture, "reading": f"> {entry['reading']}\n>\n{advice}", "truth": first}
 
 
 def _entry(name: str, curve: Any, entry: dict[str, Any]) -> str:
@@ -117,15 +122,17 @@ def _entry(name: str, curve: Any, entry: dict[str, Any]) -> str:
     verdicts = _table(["", "in truth, epochs", "found, epochs"], lines)
     kind = {"strong": "plain to see", "weak": "hardly to be seen", "look-alike": "a look-alike"}[curve.look]
     heading = f"(curve-{name.replace('_', '-')})=\n## {curve.title}"
-    about = f"*[{title(curve.about).capitalize()}](/phenomena/{curve.about}.md), {kind}.*"
+    about = f"*[{_upper(title(curve.about))}](/phenomena/{curve.about}.md), {kind}.*"
     text = _curve(name, curve, entry)
     return "\n\n".join([heading, about, text["picture"], verdicts, text["reading"], f"```python\n{entry['code']}\n```"])
 
 
 def _span(what: dict[str, Any]) -> str:
-    if what["phenomenon" if "phenomenon" in what else "kind"] == "lr_drop" or what["kind"] in ("logged", "inferred"):
-        return f"{what['onset']:g}"
-    return f"{what['onset']:g} to {'the end' if what['end'] is None else format(what['end'], 'g')}"
+    """The epochs of an event or a finding; a drop has one."""
+    point = what["end"] == what["onset"] or what["kind"] in ("logged", "inferred") or "factor" in what.get("effect", {})
+    return f"{what['onset']:g}" + (
+        "" if point else f" to {'the end' if what['end'] is None else format(what['end'], 'g')}"
+    )
 
 
 def _kin(phenomenon: str, curves: dict[str, Any]) -> str:
@@ -142,7 +149,7 @@ def _kin(phenomenon: str, curves: dict[str, Any]) -> str:
 def _phenomena(curves: dict[str, Any]) -> str:
     """The table of phenomena: the page, the first line of the docstring, how much is found."""
     lines = [
-        (f"[{title(p).capitalize()}](/phenomena/{p}.md)", sections(p)["line"], measured(p)["recall"]) for p in CATALOGUE
+        (f"[{_upper(title(p))}](/phenomena/{p}.md)", sections(p)["line"], measured(p)["recall"]) for p in CATALOGUE
     ]
     return _table(["phenomenon", "what it is", "found, of the events in trained runs"], lines)
 
