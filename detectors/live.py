@@ -5,7 +5,8 @@ update; once the history is longer than `OFTEN` updates, each time it has grown 
 near-linear in the number of updates, and delays a finding by 1 % of the run.
 
 No promise holds over repeated looks: `alpha` bounds the false alarms of one look at a finished run, and whoever looks
-often enough finds noise that climbs for a while.
+often enough finds noise that climbs for a while: on flat runs of 200 epochs whose noise has an autocorrelation of 0.8
+overfitting was told in 0.103 of them, where the look at the end found it in 0.007 (`experiments/live.py`).
 """
 
 from __future__ import annotations

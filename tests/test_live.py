@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import detectors.live
 from detectors.diagnosis import diagnose
 from detectors.live import GROWTH, OFTEN, Monitor, Said
 from detectors.readers import Unreadable
@@ -230,6 +233,15 @@ def test_values_called_self_do_not_matter():
 def test_settings_that_cannot_be_are_refused(settings_, said):
     with pytest.raises(ValueError, match=said):
         Monitor(**settings_)
+
+
+def test_the_false_alarms_that_the_docstring_names_are_those_of_the_result_file():
+    with (Path(__file__).parents[1] / "experiments" / "results" / "live.csv").open() as file:
+        shares = [row["value"] for row in csv.DictReader(file) if row["what"].startswith("flat, autocorrelation 0.8")]
+
+    assert len(shares) == 2
+    assert f"was told in {shares[0]} of them" in detectors.live.__doc__
+    assert f"found it in {shares[1]}" in detectors.live.__doc__
 
 
 # how often it looks, and what that costs
