@@ -48,8 +48,11 @@ def expected(folder: Path, log: str) -> list[dict]:
 
 
 def agree(folder: Path, log: str) -> None:
-    """Assert that the runs in the log have the epochs and the numbers of `expected.json`."""
-    for run, reported in zip(read(folder / log), expected(folder, log), strict=True):
+    """Assert that the runs in the log have the epochs and the numbers of `expected.json`, in any order of the runs."""
+    runs = sorted(read(folder / log), key=lambda run: run["train_loss"][0])  # MLflow's identifiers are random
+    for run, reported in zip(
+        runs, sorted(expected(folder, log), key=lambda run: run["series"]["train_loss"][0]), strict=True
+    ):
         assert list(run.epochs) == reported["epochs"]
         for series, values in reported["series"].items():
             # results.csv holds six digits, a float32 seven
@@ -122,6 +125,21 @@ def test_a_trainer_that_never_evaluated_has_a_row_for_each_logging_step(tmp_path
     (run,) = read(tmp_path / "trainer_state.json")
 
     assert (list(run.epochs), list(run["train_loss"])) == ([0.5, 1], [2, 1])
+
+
+def test_the_log_txt_of_the_classic_cifar_repositories_is_read(tmp_path):
+    """They have no package: these lines are what their `Logger` writes, a tab after each cell and six decimals."""
+    names = ["Learning Rate", "Train Loss", "Valid Loss", "Train Acc.", "Valid Acc."]
+    rows = [[0.1, 1.5, 1.4, 45.25, 50.5], [0.1, 1.1, 1.2, 60.75, 58.0], [0.02, 0.9, 1.0, 68.5, 65.0]]
+    lines = ["".join(f"{name}\t" for name in names), *("".join(f"{x:.6f}\t" for x in row) for row in rows)]
+    (tmp_path / "log.txt").write_text("\n".join(lines) + "\n")
+
+    (run,) = read(tmp_path / "log.txt")
+
+    assert list(run.epochs) == [1, 2, 3]
+    columns = ("learning_rate", "train_loss", "val_loss", "train_accuracy", "val_accuracy")
+    percent = np.array([1, 1, 1, 100, 100])
+    np.testing.assert_allclose(np.transpose([run[name] for name in columns]) * percent, rows)
 
 
 @pytest.mark.slow
