@@ -1,0 +1,72 @@
+"""Damaged logs of every format are read or `Unreadable`; `experiments/fuzz.py` does the same at full size."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from detectors.readers import FORMATS
+
+SCRIPT = Path(__file__).parents[1] / "experiments" / "fuzz.py"
+NAMES = [format.NAME for format in FORMATS]
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    spec = importlib.util.spec_from_file_location("fuzz", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fuzz"] = module  # where its dataclass looks for its annotations
+    spec.loader.exec_module(module)
+    before = signal.signal(signal.SIGALRM, module.too_long)
+    yield module
+    signal.signal(signal.SIGALRM, before)
+    del sys.modules["fuzz"]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def tally(request: pytest.FixtureRequest, fuzz: ModuleType, tmp_path_factory: pytest.TempPathFactory):
+    """What became of 500 damaged logs of a format."""
+    counted = fuzz.Tally()
+    folder = tmp_path_factory.mktemp("damaged")
+    for number in range(500):
+        name = request.param if number % 2 else None
+        fuzz.attempt(folder, fuzz.mutant(request.param, number), name, counted)
+    return counted
+
+
+def test_damaged_logs_are_read_or_unreadable_in_time_and_nothing_else(tally):
+    assert tally.failures == []
+    assert tally.read + tally.unreadable == 500
+
+
+def test_some_damage_is_survived_and_some_is_not(tally):
+    assert min(tally.read, tally.unreadable) >= 5
+
+
+def test_every_valid_log_that_is_damaged_is_read_before(fuzz: ModuleType, tmp_path: Path):
+    tally = fuzz.Tally()
+    for name in NAMES:
+        for log in fuzz.seeds(name):
+            fuzz.attempt(tmp_path, log, name, tally)
+
+    assert (tally.unreadable, tally.failures) == (0, [])
+
+
+def test_the_same_number_is_the_same_file(fuzz: ModuleType):
+    assert fuzz.mutant("delimited", 7) == fuzz.mutant("delimited", 7) != fuzz.mutant("delimited", 8)
+
+
+def test_a_format_that_raises_something_else_is_a_failure(fuzz: ModuleType, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(fuzz, "read", lambda path, format: [][0])
+    tally = fuzz.Tally()
+    fuzz.attempt(tmp_path, {"log.csv": b"epoch,loss\n1,2\n"}, None, tally)
+
+    assert (tally.read, tally.unreadable) == (0, 0)
+    assert "IndexError" in tally.failures[0]
