@@ -8,12 +8,26 @@ says which ones by `members(folder)`. Which logged name means which series stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from detectors.readers import delimited, json_document, json_lines, mlflow, tensorboard, trainer_state, tree, wandb
+from detectors.readers import (
+    delimited,
+    json_document,
+    json_lines,
+    memory,
+    mlflow,
+    parquet,
+    split,
+    tensorboard,
+    trainer_state,
+    tree,
+    wandb,
+    wandb_export,
+)
 from detectors.readers.assemble import to_run
 from detectors.readers.source import Source
 from detectors.readers.table import Table, Unreadable, show
@@ -38,6 +52,8 @@ FORMATS: tuple[Format, ...] = (  # the first that recognises a source reads it
     tensorboard,
     mlflow,
     wandb,
+    parquet,
+    wandb_export,
     json_lines,
     trainer_state,
     json_document,
@@ -45,20 +61,34 @@ FORMATS: tuple[Format, ...] = (  # the first that recognises a source reads it
 )
 
 
-def read(path: str | Path, *, format: str | None = None, mapping: Mapping[str, str] | None = None) -> list[Run]:
-    """The runs in the log at `path`, mostly one; `-` reads standard input, and a folder is everything below it.
+def read(
+    log: str | Path | memory.Data, *, format: str | None = None, mapping: Mapping[str, str] | None = None
+) -> list[Run]:
+    """The runs in a log: the path of a file or folder, `-` for standard input, or what is in memory already.
+
+    In memory it may be a frame of pandas or Polars, a `History` of Keras, a dict with a list a series, a list with a
+    dict an epoch (`trainer.state.log_history`). A folder is everything below it. A table with several runs has a column
+    that tells them apart: `run`, `run_id`, `run_name` or `seed`; runs that differ by their seed share a `group`.
 
     `format` is a name in FORMATS, found by content where it is None. `mapping` says which column is which series, as in
     {"val_loss": "my metric"}, and overrules the table of names; "epoch" is the axis. What had to be decided, and what
     was left out, is in the notes of the run. `Unreadable` is the only error.
     """
-    source = Source(str(path))
+    origin = str(log) if isinstance(log, str | os.PathLike) else memory.origin(log)
     try:
+        if not isinstance(log, str | os.PathLike):
+            if format is not None:
+                raise Unreadable(f"format={show(format)} is for files. Leave it out")
+            title = memory.title(log)
+            return _runs(memory.tables(log, title), mapping, title, origin)
+        source = Source(origin)
         if source.is_folder and format is None and not _members(source):
             return _below(source, mapping)
-        return _runs(source, _format(source, format).parse(source), mapping)
+        tables = _format(source, format).parse(source)
+        tables = [replace(table, notes=(*source.notes, *table.notes)) for table in tables]
+        return _runs(tables, mapping, source.title, source.path)
     except (Unreadable, BadRun) as error:
-        raise Unreadable(" ".join(f"{source.path}: {error}".splitlines())) from None
+        raise Unreadable(" ".join(f"{origin}: {error}".splitlines())) from None
 
 
 def expand(paths: Iterable[str | Path]) -> list[Path]:
@@ -88,15 +118,15 @@ def _below(folder: Source, mapping: Mapping[str, str] | None) -> list[Run]:
     return _noting(runs, failures, "logs of this folder")
 
 
-def _runs(source: Source, tables: list[Table], mapping: Mapping[str, str] | None) -> list[Run]:
-    """A run a table; those that cannot become one are left out, unless there is no other."""
+def _runs(tables: Sequence[Table], mapping: Mapping[str, str] | None, title: str, origin: str) -> list[Run]:
+    """A run a table, or several; those that cannot become one are left out, unless there is no other."""
     runs: list[Run] = []
     failures: list[str] = []
-    for table in tables:
-        name = table.name or source.title
+    for table in (part for whole in tables for part in split.by_run(whole, title, (mapping or {}).values())):
+        name = table.name or title
         try:
-            run = to_run(replace(table, notes=(*source.notes, *table.notes)), name=name, mapping=mapping)
-            runs.append(replace(run, source=source.path, group=table.group))
+            run = to_run(table, name=name, mapping=mapping)
+            runs.append(replace(run, source=origin, group=table.group))
         except (Unreadable, BadRun) as error:
             failures.append(f"{show(name)}: {error}" if table.name else str(error))
     if not runs:

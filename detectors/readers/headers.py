@@ -10,7 +10,7 @@ from itertools import chain, count, islice
 from detectors.readers import names
 from detectors.readers.cells import number
 
-__all__ = ["Header", "find", "headless", "repeated", "split", "trimmed"]
+__all__ = ["Header", "find", "headless", "repeated", "split", "trimmed", "unique"]
 
 DELIMITERS = ("\t", ";", ",")
 CHATTER = 200  # a header stands in the first so many lines
@@ -35,11 +35,11 @@ def find(text: str) -> Header | None:
         for i, (n, end, line) in enumerate(data):
             delimiter, columns = _columns(line)
             if _is_header(columns, [row for _, _, row in data[i + 1 : i + 1 + BELOW]], delimiter, known):
-                return Header(n, end, delimiter, _unique(columns))
+                return Header(n, end, delimiter, unique(columns))
     for n, end, line in reversed(lines):  # numpy.savetxt comments its header out
         delimiter, columns = _columns(line.lstrip(" #"))
         if data and n < data[0][0] and _score(columns) and _fits(data[0][2], delimiter, len(columns)):
-            return Header(n, end, delimiter, _unique(columns))
+            return Header(n, end, delimiter, unique(columns))
     return None
 
 
@@ -50,7 +50,7 @@ def repeated(cells: Sequence[str], before: Sequence[str]) -> tuple[str, ...] | N
     columns = _named(cells)
     again = sum(name in before or names.is_known(name) for name in columns)
     alike = again and 2 * again >= len(columns) and (len(columns) > 1 or len(before) == 1)
-    return _unique(columns) if alike else None
+    return unique(columns) if alike else None
 
 
 def headless(text: str) -> int | None:
@@ -78,6 +78,16 @@ def trimmed(cells: Sequence[str], width: int) -> list[str]:
     while end > width and not cells[end - 1].strip():
         end -= 1
     return list(cells[:end])
+
+
+def unique(columns: Sequence[str]) -> tuple[str, ...]:
+    """Names without repetition: an empty one is its position, a second `loss` carries it, as in `loss (5)`."""
+    found: dict[str, None] = {}
+    for position, name in enumerate(columns, start=1):
+        plain = name or f"column {position}"
+        spellings = chain((plain,), (f"{plain} ({k})" for k in count(position)))
+        found[next(spelling for spelling in spellings if spelling not in found)] = None
+    return tuple(found)
 
 
 def _columns(line: str) -> tuple[str, list[str]]:
@@ -124,13 +134,3 @@ def _lines(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _named(cells: Sequence[str]) -> list[str]:
     return [name.strip() for name in trimmed(cells, 1)]
-
-
-def _unique(columns: Sequence[str]) -> tuple[str, ...]:
-    """Names without repetition: an empty one is its position, a second `loss` carries it, as in `loss (5)`."""
-    unique: dict[str, None] = {}
-    for position, name in enumerate(columns, start=1):
-        plain = name or f"column {position}"
-        spellings = chain((plain,), (f"{plain} ({k})" for k in count(position)))
-        unique[next(spelling for spelling in spellings if spelling not in unique)] = None
-    return tuple(unique)

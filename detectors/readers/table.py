@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["Odd", "Table", "Unreadable", "floats", "listing", "show"]
+__all__ = ["Odd", "Table", "Unreadable", "floats", "listing", "show", "take"]
 
 Odd = list[tuple[int, object]]  # cells that are no plain number, as (row, cell)
 
@@ -48,6 +48,19 @@ def floats(cells: Sequence[object]) -> tuple[np.ndarray, Odd]:
         except (TypeError, ValueError):
             odd.append((row, cell))
     return values, odd
+
+
+def take(table: Table, rows: np.ndarray, columns: Mapping[str, str]) -> Table:
+    """The rows `rows` (int, increasing) of `table`, of the columns that `columns` names: new name to old."""
+    place = np.full(len(table.lines), -1)
+    place[rows] = np.arange(len(rows))
+    odd = {
+        new: [(int(place[row]), cell) for row, cell in table.odd[old] if place[row] >= 0]
+        for new, old in columns.items()
+        if old in table.odd
+    }
+    values = {new: table.columns[old][rows] for new, old in columns.items()}
+    return replace(table, columns=values, lines=table.lines[rows], odd=odd)
 
 
 def show(value: object, width: int = 40) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from detectors.readers.records import flat, from_records
 from detectors.readers.source import Source
 from detectors.readers.table import Table, Unreadable
 
-__all__ = ["NAME", "parse", "sniff"]
+__all__ = ["NAME", "from_history", "is_history", "parse", "sniff"]
 
 NAME = "trainer_state"
 LOSS = "loss"  # under this name, and as the mean of a stretch, the Trainer logs what it minimises
@@ -38,10 +38,15 @@ def parse(source: Source) -> list[Table]:
     history = document.get("log_history") if isinstance(document, dict) else None
     if not isinstance(history, list):
         raise Unreadable('"log_history" should be a list of what the Trainer logged')
+    return [from_history(history)]
+
+
+def from_history(history: Sequence[object]) -> Table:
+    """The table with one row an evaluation, of what `trainer.state.log_history` holds."""
     entries = [(n, dict(flat(entry))) for n, entry in enumerate(history, start=1) if isinstance(entry, dict)]
     entries = [(n, entry) for n, entry in entries if SUMMARY not in entry]
     if not any(map(_is_evaluation, dict(entries).values())):
-        return [from_records([entry for _, entry in entries], [n for n, _ in entries], place="item")]
+        return from_records([entry for _, entry in entries], [n for n, _ in entries], place="item")
     rows, places, losses, after = _by_evaluation(entries)
     notes = []
     if any(len(found) > 1 for found in losses):
@@ -49,7 +54,13 @@ def parse(source: Source) -> list[Table]:
         notes.append(f"the training loss is the mean of those logged since the evaluation before: {count:g} mostly")
     if after:
         notes.append(f"training losses after the last evaluation are left out: {after}")
-    return [from_records(rows, places, place="item", notes=notes)]
+    return from_records(rows, places, place="item", notes=notes)
+
+
+def is_history(history: Sequence[object]) -> bool:
+    """Whether these are entries of a Trainer: its evaluations stand apart from its training losses."""
+    entries = [entry for entry in history if isinstance(entry, Mapping)]
+    return any(map(_is_evaluation, entries)) and not any(LOSS in entry for entry in filter(_is_evaluation, entries))
 
 
 def _by_evaluation(
@@ -79,4 +90,4 @@ def _by_evaluation(
 
 
 def _is_evaluation(entry: Mapping[str, object]) -> bool:
-    return any(key.startswith("eval_") for key in entry)
+    return any(str(key).startswith("eval_") for key in entry)

@@ -11,7 +11,7 @@ from detectors.readers.source import Source
 
 __all__ = ["logs"]
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".log", ".db", ".sqlite", ".wandb")
+SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".log", ".db", ".sqlite", ".wandb", ".parquet")
 
 Members = Callable[[Source], frozenset[str]]
 
