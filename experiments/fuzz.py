@@ -28,7 +28,8 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import get_context
@@ -171,6 +172,31 @@ def _made(name: str) -> Iterator[bytes]:
         yield from _parquet(rows)
     elif name == "mlflow":
         yield _database()
+    elif name == "wandb_export":
+        runs = ("a", "b - c")
+        header = [f"{run} - {m}{end}" for run in runs for m in ("loss", "val_loss") for end in ("", "__MIN", "__MAX")]
+        lines = [
+            ",".join(f'"{cell}"' for cell in cells)
+            for cells in (["Step", *header], *[[i] + [3 / i] * 12 for i in range(1, 7)])
+        ]
+        yield "\n".join(lines).encode()
+    elif name == "parquet":
+        yield from _parquet(rows)
+
+
+def _parquet(rows: list[dict[str, float]]) -> Iterator[bytes]:
+    """A table of one run, and one with a run a row, compressed and not."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lists = [
+        {"run_id": i, "group": "x", "loss": [row["loss"] for row in rows], "val_loss": [2.0] * 6} for i in range(3)
+    ]
+    for content in (rows, lists):
+        for compression in ("none", "zstd"):
+            sink = pa.BufferOutputStream()
+            pq.write_table(pa.Table.from_pylist(content), sink, compression=compression)
+            yield sink.getvalue().to_pybytes()
 
 
 def _parquet(rows: list[dict[str, Any]]) -> Iterator[bytes]:
@@ -447,18 +473,35 @@ def chunk(name: str, first: int, files: int, keep: str | None) -> Tally:
     return tally
 
 
+def alone(name: str, first: int, files: int, keep: str | None, end: float) -> Tally:
+    """The same in a process of its own, which damage may end; none of it after `end`, a time of the monotonic clock."""
+    if time.monotonic() > end:
+        return Tally()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(chunk, name, first, files, keep).result()
+        except BrokenProcessPool:
+            return Tally(failures=[f"{name} {first} to {first + files - 1}: the process died of one of these"])
+
+
 def too_long(number: int, frame: FrameType | None) -> None:
     """Ends what takes longer than LIMIT; a handler of SIGALRM."""
     raise TimeoutError(f"more than {LIMIT} s")
 
 
 def _write(tallies: dict[str, Tally]) -> None:
+    """Write the table; formats that were not asked for keep the row that they have."""
     RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "fuzz.csv").open("w", newline="") as file:
+    path = RESULTS / "fuzz.csv"
+    rows = {row[0]: row for row in csv.reader(path.read_text().splitlines()[1:])} if path.exists() else {}
+    for name, t in tallies.items():
+        if t.files:
+            spent = f"{t.slowest:.3f}"
+            rows[name] = [name, *map(str, (t.files, t.read, t.unreadable, len(t.failures), spent, round(t.peak)))]
+    with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["format", "files", "read", "unreadable", "failures", "slowest_seconds", "peak_mib"])
-        for name, t in tallies.items():
-            writer.writerow([name, t.files, t.read, t.unreadable, len(t.failures), f"{t.slowest:.3f}", round(t.peak)])
+        writer.writerows(rows[name] for name in NAMES if name in rows)
 
 
 def main() -> int:
@@ -473,25 +516,18 @@ def main() -> int:
     end = time.monotonic() + 60 * args.minutes
     starts = range(args.first, args.first + args.files, CHUNK)
     sizes = [(start, min(CHUNK, args.first + args.files - start)) for start in starts]
-    jobs = iter([(name, start, size) for start, size in sizes for name in args.formats])
+    jobs = [(name, start, size) for start, size in sizes for name in args.formats]
     tallies = {name: Tally() for name in args.formats}
     seen: set[str] = set()
-    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        running: dict[Future[Tally], str] = {}
-        while True:
-            while len(running) < args.workers and time.monotonic() < end and (job := next(jobs, None)):
-                running[pool.submit(chunk, *job, args.keep)] = job[0]
-            if not running:
-                break
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                name, tally = running.pop(done), done.result()
-                tallies[name].add(tally)
-                for failure in tally.failures:
-                    kind = re.sub(r"\d+", "", failure.strip().splitlines()[-1])
-                    if kind not in seen:
-                        print(failure, file=sys.stderr, flush=True)
-                    seen.add(kind)
-                _write(tallies)
+    with ThreadPoolExecutor(args.workers) as pool:
+        for name, tally in pool.map(lambda job: (job[0], alone(*job, args.keep, end)), jobs):
+            tallies[name].add(tally)
+            for failure in tally.failures:
+                kind = re.sub(r"\d+", "", failure.strip().splitlines()[-1])
+                if kind not in seen:
+                    print(failure, file=sys.stderr, flush=True)
+                seen.add(kind)
+            _write(tallies)
     for name, tally in tallies.items():
         print(f"{name}: {tally.files} files, {len(tally.failures)} failures, slowest {tally.slowest:.2f} s")
     return int(any(tally.failures for tally in tallies.values()))
