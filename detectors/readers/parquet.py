@@ -23,7 +23,7 @@ __all__ = ["NAME", "parse", "sniff"]
 NAME = "parquet"
 MAGIC = b"PAR1"
 ROWS = 1 << 14  # that are decoded at once
-LARGEST = 1 << 30  # bytes when decoded: run lengths make a bomb as small as one likes
+LARGEST = 1 << 28  # bytes when decoded: run lengths make a bomb as small as one likes
 
 
 def sniff(source: Source) -> bool:
@@ -41,7 +41,8 @@ def parse(source: Source) -> list[Table]:
     with source.open() as stream:
         file = stream if stream.seekable() else io.BytesIO(stream.read())
         try:
-            columns = _columns(pa, pq.ParquetFile(file))
+            names = [field.name for field in pq.ParquetFile(file).schema_arrow if _is_text(pa, field.type)]
+            columns = _columns(pa, pq.ParquetFile(file, read_dictionary=names))  # each text is held once
         except Unreadable:
             raise
         except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
@@ -57,11 +58,14 @@ def _columns(pa: Any, file: Any) -> dict[str, frames.Column]:
         wanted = [name for name in wanted if name != "risk"]
     if not wanted:
         raise Unreadable(f"no column holds numbers or lists of them. There are {', '.join(map(repr, schema.names))}")
+    _refuse_beyond(LARGEST, 8 * file.metadata.num_rows)
+    if any(_is_list(pa, field.type) for field in schema):  # a single row may be a bomb
+        file.scan_contents()  # pyarrow ends the process where the next line meets damage that this one raises
+        _refuse_beyond(LARGEST, 8 * _values(file.metadata))
     size, batches = 0, []
     for batch in file.iter_batches(batch_size=ROWS, columns=wanted):
         size += batch.nbytes
-        if size > LARGEST:
-            raise Unreadable(f"it grows beyond {LARGEST >> 20} MiB. Split it, or leave columns out")
+        _refuse_beyond(LARGEST, size)
         batches.append(batch)
     if not batches:
         raise Unreadable("it has no rows")
@@ -70,12 +74,28 @@ def _columns(pa: Any, file: Any) -> dict[str, frames.Column]:
     return dict(zip(unique(table.column_names), columns, strict=True))
 
 
+def _values(metadata: Any) -> int:
+    """The most values that a column has, by what the file says of itself."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    columns = zip(*([group.column(j).num_values for j in range(group.num_columns)] for group in groups), strict=True)
+    return max(map(sum, columns), default=0)
+
+
+def _refuse_beyond(most: int, size: int) -> None:
+    if size > most:
+        raise Unreadable(f"it grows beyond {most >> 20} MiB. Split it, or leave columns out")
+
+
 def _is_series(pa: Any, kind: Any) -> bool:
     if pa.types.is_dictionary(kind):
         return _is_series(pa, kind.value_type)
     if _is_list(pa, kind):
         return _is_number(pa, kind.value_type)
-    return _is_number(pa, kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return _is_number(pa, kind) or _is_text(pa, kind)
+
+
+def _is_text(pa: Any, kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _is_list(pa: Any, kind: Any) -> bool:
@@ -90,6 +110,12 @@ def _cells(pa: Any, column: Any) -> frames.Column:
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return np.asarray(column.to_numpy(), dtype=np.float64)  # null is NaN
+    if pa.types.is_dictionary(kind):
+        found: list[object] = []
+        for chunk in column.chunks:
+            texts = [*chunk.dictionary.to_pylist(), None]
+            found += [texts[-1 if i is None else i] for i in chunk.indices.to_pylist()]
+        return found
     if not _is_list(pa, kind):
         cells = column.to_pylist()
         return [float(cell) for cell in cells] if pa.types.is_decimal(kind) and None not in cells else cells
