@@ -4,8 +4,8 @@ The onset is the first epoch at the new rate (a milestone of m means m epochs at
 the effect is the factor, where the rate is logged, and the change of the losses.
 
 Method: where `learning_rate` is logged, the definition is applied to it (kind `logged`). Where it is not, a drop is
-inferred from a sudden fall of a loss that its noise and the trend before it do not explain (kind `inferred`,
-`detectors.segments`).
+inferred from a sudden fall of a loss that its noise and its trend do not explain (kind `inferred`,
+`detectors.falls`).
 
 Blind spots: an inferred drop is a sudden fall; anything else that makes one (augmentation switched off, weights
 averaged, data changed) looks the same. A drop that moves no curve cannot be inferred.
@@ -18,8 +18,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.claims import STANDARD, Claim
-from detectors.segments import AFTER, AROUND_VALUES, cut
+from detectors.claims import Claim, FalseAlarms, standard
+from detectors.falls import SHORTEST
+from detectors.segments import cut
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["LrDrop"]
@@ -36,7 +37,7 @@ class LrDrop:
     level: float = 0.9
     phenomenon: ClassVar[str] = Phenomenon.LR_DROP
     needs: ClassVar[tuple[str, ...]] = ()
-    claims: ClassVar[tuple[Claim, ...]] = STANDARD
+    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
 
     def detect(self, run: Run) -> Verdict:
         """Drops of the rate; the finding's kind says how it is known."""
@@ -44,10 +45,8 @@ class LrDrop:
         losses = [k for k in ("train_loss", "val_loss") if k in run]
         if not logged and not losses:
             return undetermined(self.phenomenon, "neither learning_rate nor a loss is logged")
-        if not logged and max(len(run.observed(k)[0]) for k in losses) < AROUND_VALUES + AFTER:
-            return undetermined(
-                self.phenomenon, f"learning_rate not logged; inferring needs {AROUND_VALUES + AFTER} evaluations"
-            )
+        if not logged and max(len(run.observed(k)[0]) for k in losses) < SHORTEST:
+            return undetermined(self.phenomenon, f"learning_rate not logged; inferring needs {SHORTEST} evaluations")
         result = cut(run, self.alpha)
         if not result.drops:
             return absent(
@@ -55,7 +54,6 @@ class LrDrop:
             )
         if logged:
             return found(self.phenomenon, [self._logged(run, d) for d in result.drops])
-        places = max(len(run.observed(k)[0]) for k in losses)
         findings = []
         for fall in result.falls:
             onset = float(run.epochs[fall.position])
@@ -70,14 +68,14 @@ class LrDrop:
                         float(epochs[min(at + 1, len(epochs) - 1)]),
                     ),
                     level=self.level,
-                    known_at=float(epochs[min(at + AFTER - 1, len(epochs) - 1)]),
+                    known_at=float(run.epochs[fall.known]),
                     kind="inferred",
-                    p_value=min(1.0, fall.p_value * places * len(losses)),
+                    p_value=fall.p_value,
                     effect={"fall": fall.height},
                     evidence={"series": fall.series, "noise_widths": fall.widths},
                     explanation=(
                         f"{fall.series} falls by {fall.height:.4g} at epoch {onset:.10g} within one epoch, "
-                        f"{fall.widths:.0f} noise widths below the trend before it, and stays there: most likely a "
+                        f"{fall.widths:.0f} noise widths below where it was going, and stays there: most likely a "
                         "drop of the learning rate, which is not logged."
                     ),
                     advice="Log the learning rate; then this need not be guessed.",

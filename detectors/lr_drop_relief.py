@@ -26,9 +26,10 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from detectors.claims import STANDARD, Claim
+from detectors.falls import SHORTEST
 from detectors.noise import FEWEST, Noise, autocorrelation, despike, moving_average, width
 from detectors.rising import rising
-from detectors.segments import AFTER, AROUND_VALUES, cut, segments
+from detectors.segments import cut, segments
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["LrDropRelief"]
@@ -61,7 +62,7 @@ class LrDropRelief:
         epochs, val = run.observed("val_loss")
         where = cut(run)
         drops = sorted({d for d in where.among(run, epochs) if 0 < d < len(val)})
-        if not drops and not where.logged and len(val) < AROUND_VALUES + AFTER:
+        if not drops and not where.logged and len(val) < SHORTEST:
             return undetermined(self.phenomenon, "learning_rate not logged, and too few evaluations to infer its drops")
         if not drops:
             how = "logged rate" if where.logged else "curves (learning_rate not logged)"

@@ -13,9 +13,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import median_filter
 
-__all__ = ["FEWEST", "Noise", "autocorrelation", "despike", "moving_average", "noise_of", "width"]
+__all__ = [
+    "FEWEST",
+    "LAGS",
+    "RHO_GRID",
+    "RHO_MOST",
+    "Noise",
+    "autocorrelation",
+    "clipped_mean_square",
+    "despike",
+    "floor",
+    "moving_average",
+    "noise_of",
+    "width",
+]
 
 FEWEST = 6  # values from which noise can be estimated
 LAGS = (1, 2, 4)
@@ -86,12 +100,22 @@ def autocorrelation(*pieces: np.ndarray, margin: float = RHO_MARGIN) -> tuple[np
 def width(values: np.ndarray, rho: np.ndarray) -> np.ndarray:
     """Standard deviation, shape (...), of noise of known autocorrelation in series of shape (..., n), n >= FEWEST."""
     sigma: np.ndarray = np.sqrt(_mean_square(values, 1) / (6 - 8 * rho + 2 * rho**2))
-    floored: np.ndarray = np.maximum(sigma, _floor(values))
+    floored: np.ndarray = np.maximum(sigma, floor(values))
     return floored
 
 
 def _mean_square(values: np.ndarray, k: int) -> np.ndarray:
     d = np.abs(values[..., 2 * k :] - 2 * values[..., k:-k] + values[..., : -2 * k])
+    square: np.ndarray = clipped_mean_square(d, d.shape[-1])[..., 0]
+    return square
+
+
+def clipped_mean_square(differences: np.ndarray, window: int) -> np.ndarray:
+    """Mean squares of absolute `differences`, shape (..., n), over windows of them: shape (..., n - window + 1).
+
+    Those beyond CLIP robust standard deviations of their window count as that much.
+    """
+    d = sliding_window_view(differences, window, axis=-1)
     limit = CLIP * 1.4826 * np.median(d, axis=-1, keepdims=True)
     square: np.ndarray = np.mean(np.minimum(d, limit) ** 2, axis=-1)
     return square
@@ -104,9 +128,9 @@ def despike(values: np.ndarray, window: int = 7) -> np.ndarray:
     size = [1] * (values.ndim - 1) + [window]
     median = median_filter(values, size=size, mode="mirror")
     residual = values - median
-    # 1.4826: median absolute to standard deviation; 1.25: the running median follows the noise a little
+    # 1.4826: median absolute to standard deviation; 1.25: the running median follows the noise a little.
     spread = 1.25 * 1.4826 * np.median(np.abs(residual), axis=-1, keepdims=True)
-    return np.where(np.abs(residual) > OUTLIER * np.maximum(spread, _floor(values)[..., None]), median, values)
+    return np.where(np.abs(residual) > OUTLIER * np.maximum(spread, floor(values)[..., None]), median, values)
 
 
 def moving_average(values: np.ndarray, m: int) -> np.ndarray:
@@ -116,7 +140,8 @@ def moving_average(values: np.ndarray, m: int) -> np.ndarray:
     return means
 
 
-def _floor(values: np.ndarray) -> np.ndarray:
+def floor(values: np.ndarray) -> np.ndarray:
+    """The least width, shape (...), that noise in series of shape (..., n) can have: no log resolves less."""
     n = values.shape[-1]
     quartiles = np.partition(values, [n // 4, 3 * n // 4], axis=-1)
     spread = quartiles[..., 3 * n // 4] - quartiles[..., n // 4]

@@ -158,8 +158,8 @@ CURVES: dict[str, Curve] = {
         title="Three drops that are not logged",
         about="lr_drop",
         look="weak",
-        shows="Three drops, the first as plain to an eye as can be. The noise is estimated over the whole run, and the"
-        " falls themselves pass for noise that remembers: a rate that is logged would have settled it.",
+        shows="Three drops by the same factor. Each takes less off the loss than the one before, and the last takes"
+        " too little to stand out of the noise: a rate that is logged would have settled it.",
         spec=Composed(**_DROPS, noise_floor=0.4, relax=0.5, logged=0, noise=0.008, **_FALLS),
         seed=6,
     ),

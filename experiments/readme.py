@@ -68,6 +68,18 @@ def real() -> str:
     return table(["on 91 real logs", "found", "false alarms", "F1", "onset within 5 epochs"], body)
 
 
+def drops() -> str:
+    """Drops of the rate on real logs, found without the logged rate."""
+    body = [
+        [r["repository"], r["runs"], r["drops"], r["found"], f"{r['visible_found']} of {r['visible']}",
+         r["recall_visible"], r["false"], r["precision"]]
+        for r in rows("real_logs_lr_drop.csv")
+        if int(r["drops"])
+    ]  # fmt: skip
+    head = ["repository", "runs", "drops", "found", "visible ones found", "recall of visible", "false", "precision"]
+    return table(head, body)
+
+
 def alarms() -> str:
     """False alarms of each detector on its worst null family."""
     body = [
@@ -130,6 +142,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "detectors": detectors,
     "boxes": boxes,
     "real": real,
+    "drops": drops,
     "alarms": alarms,
     "levels": levels,
     "checks": checks,

@@ -527,7 +527,7 @@ def test_a_log_that_could_not_be_read_comes_before_what_was_found(diagnose, tmp_
         ("diagnose log.csv --map =x", "'=x': expected SERIES=NAME"),
         ("diagnose log.csv --map val_loss=", "'val_loss=': expected SERIES=NAME"),
         ("diagnose log.csv --fail-on happiness", "overfitting"),
-        ("diagnose log.csv --format parquet", "delimited"),
+        ("diagnose log.csv --format xlsx", "delimited"),
     ],
 )
 def test_wrong_usage_is_status_2_and_says_what_would_be_right(args, message, capsys):

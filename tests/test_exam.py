@@ -432,6 +432,7 @@ class Unambitious(Mute):
     claims = ()
 
 
+@pytest.mark.slow
 def test_a_family_beyond_the_promise_is_measured_and_not_judged():
     class Modest(Triple):
         claims = standard(FalseAlarms(autocorrelation=0.0, longest=250))
@@ -442,6 +443,7 @@ def test_a_family_beyond_the_promise_is_measured_and_not_judged():
     assert "beyond the promise (autocorrelation 0.8)" in result.outcome.detail
 
 
+@pytest.mark.slow
 def test_a_promise_is_held_at_its_own_ends():
     class Short(Honest):
         claims = standard(FalseAlarms(autocorrelation=0.3, shortest=20))

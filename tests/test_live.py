@@ -148,7 +148,11 @@ def test_a_value_is_read_whatever_it_is_held_in(value):
     assert monitor.run["val_loss"].tolist() == [0.5]
 
 
-@pytest.mark.parametrize("value", [None, math.nan, "", "None", "oops", object(), [1, 2], np.zeros(3), {}], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [None, math.nan, "", "None", "oops", object(), [1, 2], np.zeros(3), {}],
+    ids=lambda value: f"{type(value).__name__} {str(value)[:6]}" if type(value) is not object else "an object",
+)
 def test_a_value_that_is_no_number_is_missing(value):
     monitor = Monitor()
     monitor.update(1, val_loss=value, loss=1.0)

@@ -65,11 +65,11 @@ def test_the_detector_example_is_examined_and_fails_with_a_curve(capsys):
     )
 
 
-def test_the_picture_is_there():
-    (path,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
-    picture = ROOT / path
+def test_the_pictures_are_there():
+    paths = re.findall(r"!\[.*?\]\((.*?)\)", README)
 
-    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert len(paths) == 2
+    assert {(ROOT / path).read_bytes()[:4] for path in paths} == {b"\x89PNG"}
 
 
 @pytest.mark.parametrize("command", ["demo", "diagnose", "generate", "validate"])

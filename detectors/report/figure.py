@@ -102,8 +102,11 @@ def boxes(diagnosis: Diagnosis) -> list[Finding]:
 
 
 def save(fig: Any, path: str) -> None:
-    """Write the figure; the format follows the suffix (png, svg, pdf)."""
-    fig.savefig(path, dpi=150)
+    """Write the figure; the format follows the suffix (png, svg, pdf). Text in svg and pdf stays text."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
+        fig.savefig(path, dpi=150)
 
 
 def _curves(ax: Any, run: Any, colours: dict[str, str]) -> None:

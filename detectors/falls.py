@@ -1,0 +1,266 @@
+"""Sudden falls: between two evaluations the curve lands below where it was going, and stays there.
+
+Through the values on either side of each place a straight line is fitted by generalised least squares for AR(1) noise,
+8 or 20 values a side (5 after the place, where the run has no more); the statistic is the step between the two lines at
+the place over its standard error, the largest of the three windows. A convex decay lies above both of its lines, and
+more so before the place; where a cosine bends the other way both lines err alike: neither makes a step.
+Lines on both sides of a break: regression discontinuity (Hahn, Todd & van der Klaauw, 2001, Econometrica 69).
+
+The lines may fall but not rise, without which the step would be larger; single peaks are cut off first, and all of the
+next 4 values must lie below each of the last 8: the end of a spike is no fall. A third of the step must be made at
+once, and what happens across a gap in the evaluations is not sudden.
+
+The width of the noise is that of the 20 values on each side, so it may differ there; its memory is the median over
+windows of 24 values, which a few falls do not contaminate. Second differences tell both (`detectors.noise`). The null
+distribution of the largest statistic of a run is simulated with all that is estimated, on a steep straight line, where
+none of the restrictions binds and a step is as large as it can be by chance. The worst is taken of autocorrelation up
+to 0.8, normal noise, Student's t with four degrees of freedom, and noise that grows or shrinks e-fold over the run:
+`experiments/falls_null.py` writes it to `falls_null.csv`.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from detectors.noise import LAGS, RHO_GRID, RHO_MOST, clipped_mean_square, floor
+from detectors.vocabulary import Run
+
+__all__ = ["SHORTEST", "SuddenFall", "fall_statistic", "sudden_falls"]
+
+AROUND = 20  # values on a side whose noise it is held against; the first ones of a run fall for other reasons
+WINDOWS = ((8, 5), (8, 8), (20, 20))  # values before and after through which the lines are drawn
+BELOW, STAYS = 8, 4  # each of the next 4 values lies below each of the last 8
+AT_ONCE = 1 / 3  # of the step must be made between two evaluations
+LEAST = 1e-100  # of the largest value: the least width of the noise, so that nothing is divided by zero
+GAP = 1.5  # times the median distance of two evaluations
+MEMORY = 24  # values of a window whose autocorrelation is told
+SHORTEST = AROUND + min(after for _, after in WINDOWS)  # values that the test needs
+LARGEST = 1024  # the longest series that was simulated; a longer one counts as several
+SMALLEST_P = 1e-4  # smaller ones would be an extrapolation of the simulated table
+
+
+@dataclass(frozen=True)
+class SuddenFall:
+    """A fall of one series between two evaluations.
+
+    `position` is that of the first value after it on the run's axis, `known` that of the last value which it took to
+    tell, `height` the step in the unit of the series, `widths` the same in standard deviations of the noise before it,
+    `p_value` that among all places and series.
+    """
+
+    position: int
+    known: int
+    series: str
+    height: float
+    widths: float
+    p_value: float
+
+
+def sudden_falls(run: Run, alpha: float) -> list[SuddenFall]:
+    """Sudden falls of the training or the validation loss, at most `alpha` false ones a run, in order.
+
+    Of places less than 8 evaluations apart, the one that stands out most counts.
+    """
+    candidates: list[SuddenFall] = []
+    series = [k for k in ("train_loss", "val_loss") if k in run]
+    for key in series:
+        epochs, values = run.observed(key)
+        if len(values) < SHORTEST:
+            continue
+        rows = np.searchsorted(run.epochs, epochs)
+        steps = _steps(values[None])
+        gaps = np.diff(epochs)
+        gap = np.concatenate([[np.inf], gaps > GAP * np.median(gaps), [np.inf]]) > 0  # just before each place
+        for place in np.flatnonzero(np.isfinite(steps.statistic[0]) & ~gap):
+            p = min(1.0, _p_value(len(values), float(steps.statistic[0, place])) * len(series))
+            if p <= alpha:
+                height = float(steps.height[0, place])
+                candidates.append(
+                    SuddenFall(
+                        position=int(rows[_largest_step(values, steps.statistic[0], int(place))]),
+                        known=int(rows[place + steps.after[0, place] - 1]),
+                        series=key,
+                        height=height,
+                        widths=float(steps.widths[0, place]),
+                        p_value=p,
+                    )
+                )
+    kept: list[SuddenFall] = []
+    for fall in sorted(candidates, key=lambda f: (f.p_value, -f.widths)):
+        if all(abs(fall.position - k.position) >= BELOW for k in kept):
+            kept.append(fall)
+    return sorted(kept, key=lambda f: f.position)
+
+
+def fall_statistic(values: np.ndarray) -> np.ndarray:
+    """The largest statistic of each of the series of shape (runs, n), shape (runs,); -inf where nothing falls."""
+    largest: np.ndarray = _steps(values).statistic.max(axis=-1)
+    return largest
+
+
+def _largest_step(values: np.ndarray, statistic: np.ndarray, place: int) -> int:
+    """The largest single step down among the places that stand out next to `place`."""
+    near = np.arange(max(place - STAYS + 1, 1), min(place + STAYS, len(values)))
+    near = near[statistic[near] >= 0.5 * statistic[place]]
+    return int(near[np.argmax(values[near - 1] - values[near])])
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """At each place, the first value after a step, of the window where it stands out most; shapes (runs, n + 1)."""
+
+    statistic: np.ndarray
+    height: np.ndarray
+    widths: np.ndarray  # height in standard deviations of the noise before
+    after: np.ndarray  # values of the window after the place
+
+
+def _steps(values: np.ndarray) -> _Steps:
+    """The steps in series of shape (runs, n)."""
+    runs, n = values.shape
+    unit = np.ldexp(1.0, np.frexp(np.abs(values).max(axis=-1, keepdims=True))[1])  # squares of any unit are numbers
+    values = values / unit
+    shape = (runs, n + 1)
+    best = _Steps(np.full(shape, -np.inf), np.zeros(shape), np.ones(shape), np.zeros(shape, int))
+    rho = _memory(values)
+    squares = clipped_mean_square(np.abs(np.diff(values, 2, axis=-1)), AROUND - 2)
+    floors = np.maximum(floor(values), LEAST)
+    values = _without_peaks(values)  # from here on: the noise is that of the series as it is
+    low, high = values[:, : n - STAYS + 1], sliding_window_view(values, STAYS, axis=-1).max(axis=-1)
+    low = sliding_window_view(low, BELOW, axis=-1).min(axis=-1)
+    for r in np.unique(rho):  # the weights of the lines depend on it
+        rows = np.flatnonzero(rho == r)
+        width = np.maximum(np.sqrt(squares[rows] / (6 - 8 * r + 2 * r**2)), floors[rows, None])
+        for before, after in WINDOWS:
+            places = np.arange(AROUND, n - after + 1)
+            if not len(places):
+                continue
+            s = width[:, places - AROUND]
+            t = np.where(places <= n - AROUND, width[:, np.minimum(places, n - AROUND)], s)
+            windows = sliding_window_view(values[rows], before + after, axis=-1)[:, places - before]
+            step, found = _told(windows, s, t, before, after, float(r))
+            stays = low[rows][:, places - BELOW] > high[rows][:, places]
+            at_once = windows[..., before - 1] - windows[..., before] >= AT_ONCE * step
+            found = np.where(stays & at_once, found, -np.inf)
+            at = np.ix_(rows, places)
+            better = found > best.statistic[at]
+            for kept, new in (
+                (best.statistic, found),
+                (best.height, step),
+                (best.widths, step / s),
+                (best.after, after),
+            ):
+                kept[at] = np.where(better, new, kept[at])
+    best.height[:] *= unit
+    return best
+
+
+def _without_peaks(values: np.ndarray) -> np.ndarray:
+    """`values`, shape (..., n), with no value higher than both of its neighbours: an opening (Serra, 1982)."""
+    beyond = np.full((*values.shape[:-1], 1), -np.inf)
+    left, right = values[..., :-1], values[..., 1:]
+    neighbour = np.maximum(np.concatenate([beyond, left], axis=-1), np.concatenate([right, beyond], axis=-1))
+    cut: np.ndarray = np.minimum(values, neighbour)
+    return cut
+
+
+def _told(
+    windows: np.ndarray, s: np.ndarray, t: np.ndarray, before: int, after: int, rho: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(step, its ratio to its standard error) in windows of shape (..., before + after), each of shape (...)."""
+    both = _lines(before, after, rho, (True, True))
+    falls = [windows @ slope < 0 for slope in both.slopes]
+    step = windows @ both.step
+    for tilted in ((True, False), (False, True), (False, False)):
+        lines = _lines(before, after, rho, tilted)
+        this = (falls[0] == tilted[0]) & (falls[1] == tilted[1])
+        step = np.where(this, windows @ lines.step, step)
+    return step, step / np.sqrt(both.variance(s, t))
+
+
+@dataclass(frozen=True, eq=False)
+class _Lines:
+    """Weights, shape (before + after,), of the step between two lines and of their slopes."""
+
+    step: np.ndarray
+    slopes: tuple[np.ndarray, ...]
+    parts: tuple[float, float, float]  # of the step's variance: before, both, after
+
+    def variance(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """That of the step where the noise has widths s before and t after the place."""
+        a, b, c = self.parts
+        square: np.ndarray = s**2 * a + s * t * b + t**2 * c
+        return square
+
+
+@lru_cache(maxsize=512)
+def _lines(before: int, after: int, rho: float, tilted: tuple[bool, bool]) -> _Lines:
+    """Generalised least squares for AR(1) noise; a line that is not `tilted` is level."""
+    i = np.arange(before + after)
+    x = i - (before - 0.5)  # the step is taken half-way between the two values at the place
+    covariance = rho ** np.abs(i[:, None] - i)
+    first = x < 0
+    slopes = [np.where(side, x, 0) for side, tilts in ((first, tilted[0]), (~first, tilted[1])) if tilts]
+    columns = [first, ~first, *slopes]
+    design = np.stack(columns, axis=1).astype(float)
+    weighted = np.linalg.solve(covariance, design).T
+    fit = np.linalg.solve(weighted @ design, weighted)
+    step = fit[0] - fit[1]
+    b, a = np.where(first, step, 0), np.where(first, 0, step)
+    parts = (float(b @ covariance @ b), float(2 * b @ covariance @ a), float(a @ covariance @ a))
+    return _Lines(step, tuple(fit[2:]), parts)
+
+
+def _memory(values: np.ndarray) -> np.ndarray:
+    """Lag-one autocorrelation of the noise of series of shape (..., n), shape (...): the median over windows."""
+    n = values.shape[-1]
+    size = min(MEMORY, n)
+    starts = np.linspace(0, n - size, max(2 * (n // size) - 1, 1)).round().astype(int)
+    pieces = np.stack([values[..., s : s + size] for s in starts], axis=-2)
+    logs = []
+    for k in LAGS:
+        difference = np.abs(pieces[..., 2 * k :] - 2 * pieces[..., k:-k] + pieces[..., : -2 * k])
+        square = clipped_mean_square(difference, difference.shape[-1])[..., 0]
+        logs.append(np.log(np.maximum(square, np.finfo(float).tiny)))
+    v = np.stack(logs, axis=-1)
+    ratio = np.median(v[..., 1:] - v[..., :1], axis=-2)
+    power = RHO_GRID[:, None] ** np.array(LAGS)
+    model = np.log(6 - 8 * power + 2 * power**2)
+    misfit = ((ratio[..., None, :] - (model[:, 1:] - model[:, :1])) ** 2).sum(-1)
+    told: np.ndarray = np.minimum(RHO_GRID[np.argmin(misfit, axis=-1)], RHO_MOST)
+    return told
+
+
+def _p_value(n: int, statistic: float) -> float:
+    """The chance of a largest statistic of this size in a null series of n values."""
+    lengths, levels, points = _table()
+    i = int(np.searchsorted(lengths, min(n, LARGEST)))
+    rows = points[max(i - 1, 0) : i + 1].max(axis=0)  # the worse of the two lengths on either side
+    logs = np.log(levels)
+    if statistic > rows[-1]:
+        p = float(np.exp(logs[-1] + (logs[-1] - logs[-4]) / (rows[-1] - rows[-4]) * (statistic - rows[-1])))
+    elif statistic < rows[0]:
+        p = 1.0
+    else:
+        p = float(np.exp(np.interp(statistic, rows, logs)))
+    return min(1.0, max(p * -(-n // LARGEST), SMALLEST_P))
+
+
+@lru_cache(maxsize=1)
+def _table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(lengths, levels descending, upper points of shape (lengths, levels)) as in `falls_null.csv`."""
+    lines = files("detectors").joinpath("falls_null.csv").read_text().splitlines()
+    rows = [
+        (int(row["length"]), float(row["level"]), float(row["value"]))
+        for row in csv.DictReader(line for line in lines if not line.startswith("#"))
+    ]
+    lengths = sorted({n for n, _, _ in rows})
+    levels = sorted({level for _, level, _ in rows}, reverse=True)
+    points = {(n, level): value for n, level, value in rows}
+    return np.array(lengths), np.array(levels), np.array([[points[n, v] for v in levels] for n in lengths])
