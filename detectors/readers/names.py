@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = [
     "CANONICAL",
@@ -100,7 +101,11 @@ def snake(name: str) -> str:
 
 def lookup(name: str) -> Meaning | None:
     """What the logged `name` stands for, None if the table does not know it or if it is an axis."""
-    spelled = snake(name)
+    return _meaning(snake(name))
+
+
+@lru_cache(maxsize=1 << 14)  # logs of many runs have the same names again and again
+def _meaning(spelled: str) -> Meaning | None:
     for series, spellings in OTHERS.items():
         if spelled in spellings:
             return Meaning(series, (spellings.index(spelled),))
