@@ -2,7 +2,8 @@
 
 Ten thousand small runs in one tree, diagnosed by the command line; event files and a table of a gigabyte; a log of
 100,000 rows that is followed while it grows. Each is made in a scratch folder, of which it needs about 1.1 GB, and read
-in a process of its own; peak memory is that of this process, Python and numpy included.
+in a process of its own; peak memory is that of this process, Python and numpy included. Seconds depend on
+what else the machine does (`load`, of which its cores are a fair share); `core_seconds` is all the work of the process.
 """
 
 from __future__ import annotations
@@ -192,11 +193,14 @@ def following(folder: Path) -> Iterator[tuple[str, float]]:
     yield from ((what, float(np.median(times))) for what, times in spent.items())
 
 
-def measured(measure: Callable[[Path], Iterator[tuple[str, float]]], folder: Path) -> list[tuple[str, float, float]]:
-    """What was done, its seconds, and the peak of this process and of those that it waited for, in MiB."""
+def measured(
+    measure: Callable[[Path], Iterator[tuple[str, float]]], folder: Path
+) -> list[tuple[str, float, float, float]]:
+    """What was done, its seconds, those of a core in all, and the peak in MiB."""
     done = list(measure(folder))
+    cpu = sum(os.times()[:4])  # of this process, imports included, and of those that it waited for
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
-    return [(what, seconds, peak) for what, seconds in done]
+    return [(what, seconds, cpu, peak) for what, seconds in done]
 
 
 def follow_table(folder: Path, scale: float) -> str:
@@ -232,7 +236,7 @@ def main() -> int:
             size = sum(path.stat().st_size for path in Path(scratch).rglob("*") if path.is_file())
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 done = pool.submit(measured, measure, Path(scratch)).result()
-        for what, seconds, peak in done:
+        for what, seconds, cpu, peak in done:
             rows.append(
                 {
                     "log": name,
@@ -240,6 +244,7 @@ def main() -> int:
                     "mb": round(size / 1e6, 1),
                     "done": what,
                     "seconds": f"{seconds:.4f}" if seconds < 0.1 else f"{seconds:.2f}",
+                    "core_seconds": f"{cpu:.2f}",
                     "peak_mib": round(peak),
                     "load": round(os.getloadavg()[0], 1),
                 }
