@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from detectors.readers import FORMATS
+from detectors.readers import FORMATS, Unreadable, read
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "fuzz.py"
 NAMES = [format.NAME for format in FORMATS]
@@ -70,3 +72,34 @@ def test_a_format_that_raises_something_else_is_a_failure(fuzz: ModuleType, tmp_
 
     assert (tally.read, tally.unreadable) == (0, 0)
     assert "IndexError" in tally.failures[0]
+
+
+WIDE = 30_000
+
+
+def renamed_columns() -> bytes:
+    """A CSV whose header comes again with other names before each row."""
+    return b"".join(b"epoch,loss,x%d\n%d,2,3\n" % (i, i) for i in range(WIDE))
+
+
+def renamed_keys() -> bytes:
+    """JSON lines of which each has a name of its own."""
+    return b"".join(b'{"epoch": %d, "loss": 2, "x%d": 3}\n' % (i, i) for i in range(WIDE))
+
+
+@pytest.mark.parametrize("make", [renamed_columns, renamed_keys])
+def test_names_that_change_from_row_to_row_do_not_fill_the_memory(tmp_path: Path, make: Callable[[], bytes]):
+    (tmp_path / "log").write_bytes(make())
+
+    with pytest.raises(Unreadable, match="too many"):
+        read(tmp_path / "log")
+
+
+@pytest.mark.parametrize("cell", ["a,", "loss,", "1,", "epoch;"])
+def test_lines_of_a_hundred_thousand_cells_do_not_take_for_ever(tmp_path: Path, cell: str):
+    (tmp_path / "log").write_text((cell * 100_000 + "\n") * 50)
+    start = time.process_time()
+
+    with pytest.raises(Unreadable):
+        read(tmp_path / "log", format="delimited")
+    assert time.process_time() - start < 10

@@ -16,7 +16,7 @@ import numpy as np
 
 from detectors.readers import headers
 from detectors.readers.source import Source
-from detectors.readers.table import Odd, Table, Unreadable, floats
+from detectors.readers.table import Odd, Table, Unreadable, bounded, floats
 
 __all__ = ["NAME", "parse", "sniff"]
 
@@ -133,6 +133,7 @@ def _read_lines(block: str, first: int, delimiter: str, reading: Reading) -> Non
 
 def _table(reading: Reading, last: int) -> Table:
     found = dict.fromkeys(name for header, _, _ in reading.blocks for name in header)
+    bounded(reading.rows, len(found))
     columns = {name: np.full(reading.rows, np.nan) for name in found}
     end = 0
     for header, values, _ in reading.blocks:

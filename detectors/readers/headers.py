@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, islice
+from itertools import chain, count, islice, takewhile
 
 from detectors.readers import names
 from detectors.readers.cells import number
+from detectors.readers.table import WIDEST
 
 __all__ = ["Header", "find", "headless", "repeated", "split", "trimmed", "unique"]
 
 DELIMITERS = ("\t", ";", ",")
 CHATTER = 200  # a header stands in the first so many lines
+FIRST = 1 << 20  # and ends within the first so many characters: those of a thousand runs side by side
 BELOW = 20  # one of the first so many lines below a header has as many cells
 
 
@@ -29,11 +31,12 @@ class Header:
 
 def find(text: str) -> Header | None:
     """The first line of names that we know, else the first line of names with a line of as many numbers below it."""
-    lines = [(n, end, line) for n, end, line in islice(_lines(text), CHATTER) if line.strip()]
+    lines = [(n, end, line) for n, end, line in takewhile(_near, islice(_lines(text), CHATTER)) if line.strip()]
     data = [(n, end, line) for n, end, line in lines if not line.lstrip().startswith("#")]
+    named = [_columns(line) for _, _, line in data]
     for known in (True, False):
-        for i, (n, end, line) in enumerate(data):
-            delimiter, columns = _columns(line)
+        for i, (n, end, _) in enumerate(data):
+            delimiter, columns = named[i]
             if _is_header(columns, [row for _, _, row in data[i + 1 : i + 1 + BELOW]], delimiter, known):
                 return Header(n, end, delimiter, unique(columns))
     for n, end, line in reversed(lines):  # numpy.savetxt comments its header out
@@ -48,7 +51,8 @@ def repeated(cells: Sequence[str], before: Sequence[str]) -> tuple[str, ...] | N
     if _numbers(cells):
         return None
     columns = _named(cells)
-    again = sum(name in before or names.is_known(name) for name in columns)
+    there = frozenset(before)
+    again = sum(name in there or names.is_known(name) for name in columns)
     alike = again and 2 * again >= len(columns) and (len(columns) > 1 or len(before) == 1)
     return unique(columns) if alike else None
 
@@ -92,7 +96,7 @@ def unique(columns: Sequence[str]) -> tuple[str, ...]:
 
 def _columns(line: str) -> tuple[str, list[str]]:
     """The delimiter that makes most known names of a line, else most names, and these."""
-    splits = [(delimiter, _named(split(line, delimiter))) for delimiter in DELIMITERS]
+    splits = [(d, _named(split(line, d)) if line.count(d) < WIDEST else []) for d in DELIMITERS]
     return max(splits, key=lambda found: (_score(found[1]), len(found[1])))
 
 
@@ -103,8 +107,12 @@ def _is_header(columns: Sequence[str], below: Sequence[str], delimiter: str, kno
         return len(columns) > 1 and bool(below) and _fits(below[0], delimiter, len(columns))
     # two known names on one line are no chance; one is, unless the lines below agree
     score = _score(columns)
-    fits = not below or any(_fits(row, delimiter, len(columns)) for row in below)
-    return score > 1 or (score == 1 and fits)
+    return score > 1 or (score == 1 and (not below or any(_fits(row, delimiter, len(columns)) for row in below)))
+
+
+def _near(found: tuple[int, int, str]) -> bool:
+    """Whether a line ends near enough to the start to be a header."""
+    return found[1] <= FIRST
 
 
 def _fits(row: str, delimiter: str, width: int) -> bool:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import numpy as np
 
 from detectors.readers.source import Source
-from detectors.readers.table import Table, Unreadable
+from detectors.readers.table import Table, Unreadable, bounded
 
 __all__ = ["NAME", "members", "parse", "sniff"]
 
@@ -110,6 +110,7 @@ def _tables(rows: Iterable[tuple[object, ...]]) -> list[Table]:
 
 def _table(points: Points, name: str, group: str, notes: list[str]) -> Table:
     steps = np.array(sorted({step for metric in points.values() for step in metric}), dtype=np.float64)
+    bounded(len(steps), len(points))
     columns = {"step": steps}
     for key, metric in points.items():
         column = np.full(len(steps), np.nan)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from detectors.readers import names
-from detectors.readers.table import Odd, Table, Unreadable, floats
+from detectors.readers.table import Odd, Table, Unreadable, bounded, floats
 
 __all__ = ["flat", "from_records"]
 
@@ -42,7 +42,9 @@ def from_records(
         )
     columns: dict[str, np.ndarray] = {}
     odd: dict[str, Odd] = {}
-    for name in dict.fromkeys(name for row in rows[first:] for name in row):
+    found = dict.fromkeys(name for row in rows[first:] for name in row)
+    bounded(len(rows) - first, len(found))
+    for name in found:
         cells = [row.get(name) for row in rows[first:]]
         columns[name], odd[name] = floats(["" if cell is None else cell for cell in cells])
     return Table(columns=columns, lines=np.array(lines[first:]), odd=odd, notes=tuple(said), place=place)

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["Odd", "Table", "Unreadable", "floats", "listing", "show", "take"]
+__all__ = ["WIDEST", "Odd", "Table", "Unreadable", "bounded", "floats", "listing", "show", "take"]
+
+LARGEST = 1 << 27  # cells: a GiB
+WIDEST = 1 << 14  # columns: a thousand runs side by side
 
 Odd = list[tuple[int, object]]  # cells that are no plain number, as (row, cell)
 
@@ -33,6 +36,12 @@ class Table:
     place: str = "line"  # what `lines` counts: lines, items of a list
     name: str = ""  # of the run, where its log names it; else it is called after its file
     group: str = ""  # what it shares with other runs of its recipe
+
+
+def bounded(rows: int, columns: int) -> None:
+    """Unreadable where the table would not fit into memory: names that change from row to row square a small file."""
+    if rows * columns > LARGEST or columns > WIDEST:
+        raise Unreadable(f"{columns} columns with {rows} rows are too many. Log fewer names, or split it")
 
 
 def floats(cells: Sequence[object]) -> tuple[np.ndarray, Odd]:

@@ -21,7 +21,7 @@ import numpy as np
 from detectors.readers import names
 from detectors.readers.event_file import Scalars, begins_record
 from detectors.readers.source import Source
-from detectors.readers.table import Table, Unreadable, listing, show
+from detectors.readers.table import Table, Unreadable, bounded, listing, show
 
 __all__ = ["NAME", "members", "parse", "sniff"]
 
@@ -155,6 +155,7 @@ def _table(series: Series, notes: list[str], name: str = "") -> Table:
         notes = [*notes, f"left out is what counts batches where the rest counts epochs: {listing(batches)}"]
         series = {name: column for name, column in series.items() if name not in batches}
     steps = np.unique(np.concatenate([at for at, _ in series.values()]))
+    bounded(len(steps), len(series))
     return Table(columns=dict(_aligned(series, steps)), lines=steps, notes=tuple(notes), place="step", name=name)
 
 
