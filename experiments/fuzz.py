@@ -134,8 +134,27 @@ def _made(name: str) -> Iterator[bytes]:
         yield json.dumps(rows, indent=1).encode()
         yield json.dumps([{"name": run, "history": rows} for run in "ab"]).encode()
         yield json.dumps({"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}).encode()
+    elif name == "wandb_export":
+        columns = [f"{run} - loss{bound}" for run in "ab" for bound in ("", "__MIN", "__MAX")]
+        lines = [",".join(f'"{cell}"' for cell in ["Step", *columns])]
+        lines += [f'"{i}",' + ",".join([f'"{3 / (i + 1)}"'] * 3 + ['""'] * 3) for i in range(4)]
+        yield "\n".join([*lines, '"4",,,,"1","0.5","1.5"', ""]).encode()
+    elif name == "parquet":
+        yield from _parquet(rows)
     elif name == "mlflow":
         yield _database()
+
+
+def _parquet(rows: list[dict[str, Any]]) -> Iterator[bytes]:
+    """A table with a row an epoch, plain, and one with a row a run, compressed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    runs = [{"run_id": run, "seed": 1, **{key: [row[key] for row in rows] for key in rows[0]}} for run in "ab"]
+    for records, compression in ((rows, "none"), (runs, "zstd")):
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(records), sink, compression=compression)
+        yield sink.getvalue().to_pybytes()
 
 
 def _database() -> bytes:
