@@ -209,7 +209,7 @@ def skin(monkeypatch):
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.delitem(sys.modules, f"detectors.callbacks.{framework}", raising=False)
         module = importlib.import_module(f"detectors.callbacks.{framework}")
-        monkeypatch.delitem(sys.modules, f"detectors.callbacks.{framework}")  # nobody else gets this one
+        del sys.modules[f"detectors.callbacks.{framework}"]  # nobody else gets this one, later tests neither
         return module
 
     return load

@@ -99,6 +99,8 @@ def test_bash_completes_the_names_of_logs(tmp_path, capsys):
     assert completed(["curvesense", "diagnose", "my_"], tmp_path, capsys) >= {"my_log.csv"}
 
 
+# JAX warns of every fork; this one becomes a shell at once
+@pytest.mark.filterwarnings("ignore:os.fork", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_zsh_completes_an_option_as_it_is_typed(tmp_path, capsys):
     zsh = needs("zsh")
