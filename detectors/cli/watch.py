@@ -123,6 +123,7 @@ def _watch(args: argparse.Namespace) -> int:
 
 def _follow(watch: _Watch, args: argparse.Namespace, show: Any) -> None:
     waiting = False
+    size = shutil.get_terminal_size()  # before it is drawn in: a change while it is drawn is one as well
     while True:
         show(watch.look())
         if args.once:
@@ -131,15 +132,14 @@ def _follow(watch: _Watch, args: argparse.Namespace, show: Any) -> None:
             waiting = True
             print(f"curvesense: waiting for a log in {_printable(str(args.path))}", file=sys.stderr)
         until = time.monotonic() + args.interval
-        size = shutil.get_terminal_size()
         while (left := until - time.monotonic()) > 0:
             if args.until_idle is not None and time.monotonic() - watch.changed >= args.until_idle:
                 show(watch.look())  # what came since the last look
                 if time.monotonic() - watch.changed >= args.until_idle:
                     return
             time.sleep(min(TICK, left))
-            if shutil.get_terminal_size() != size:
-                size = shutil.get_terminal_size()
+            if (now := shutil.get_terminal_size()) != size:
+                size = now
                 show([])
 
 
