@@ -23,13 +23,13 @@ from importlib.resources import files
 import numpy as np
 
 from detectors.noise import Noise, autocorrelation, despike, moving_average, width
+from detectors.null import SMALLEST_P, upper_tail
 from detectors.shapes import Rise, rises
 
 __all__ = ["LARGEST", "SHORTEST", "Climbs", "bottom_bounds", "climb_statistic", "climbs", "largest_climb", "scales"]
 
 SHORTEST = 12  # values that the test needs
 LARGEST = 1024  # values that it looks at
-SMALLEST_P = 1e-4  # smaller ones would be an extrapolation of the simulated table
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,12 +197,7 @@ def _critical(n: int, pool: int, alpha: float) -> float:
 
 
 def _p_value(n: int, pool: int, statistic: float) -> float:
-    tail, x = _tail(n, pool)
-    if statistic > tail[-1]:
-        return max(float(np.exp(x[-1] + (x[-1] - x[-4]) / (tail[-1] - tail[-4]) * (statistic - tail[-1]))), SMALLEST_P)
-    if statistic < tail[0]:
-        return 1.0
-    return float(np.exp(np.interp(statistic, tail, x)))
+    return max(upper_tail(statistic, *_tail(n, pool)), SMALLEST_P)
 
 
 def _tail(n: int, pool: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,8 @@ from importlib.resources import files
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from detectors.noise import LAGS, RHO_GRID, RHO_MOST, clipped_mean_square, floor
+from detectors.noise import LAGS, RHO_GRID, RHO_MOST, clipped_mean_square, floor, mean_square, misfit
+from detectors.null import SMALLEST_P, upper_tail
 from detectors.vocabulary import Run
 
 __all__ = ["SHORTEST", "SuddenFall", "fall_statistic", "sudden_falls"]
@@ -42,7 +43,6 @@ GAP = 1.5  # times the median distance of two evaluations
 MEMORY = 24  # values of a window whose autocorrelation is told
 SHORTEST = AROUND + min(after for _, after in WINDOWS)  # values that the test needs
 LARGEST = 1024  # the longest series that was simulated; a longer one counts as several
-SMALLEST_P = 1e-4  # smaller ones would be an extrapolation of the simulated table
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def sudden_falls(run: Run, alpha: float) -> list[SuddenFall]:
         rows = np.searchsorted(run.epochs, epochs)
         steps = _steps(values[None])
         gaps = np.diff(epochs)
-        gap = np.concatenate([[np.inf], gaps > GAP * np.median(gaps), [np.inf]]) > 0  # just before each place
+        gap = np.pad(gaps > GAP * np.median(gaps), 1, constant_values=True)  # just before each place
         for place in np.flatnonzero(np.isfinite(steps.statistic[0]) & ~gap):
             p = min(1.0, _p_value(len(values), float(steps.statistic[0, place])) * len(series))
             if p <= alpha:
@@ -223,17 +223,9 @@ def _memory(values: np.ndarray) -> np.ndarray:
     size = min(MEMORY, n)
     starts = np.linspace(0, n - size, max(2 * (n // size) - 1, 1)).round().astype(int)
     pieces = np.stack([values[..., s : s + size] for s in starts], axis=-2)
-    logs = []
-    for k in LAGS:
-        difference = np.abs(pieces[..., 2 * k :] - 2 * pieces[..., k:-k] + pieces[..., : -2 * k])
-        square = clipped_mean_square(difference, difference.shape[-1])[..., 0]
-        logs.append(np.log(np.maximum(square, np.finfo(float).tiny)))
-    v = np.stack(logs, axis=-1)
+    v = np.log(np.stack([np.maximum(mean_square(pieces, k), np.finfo(float).tiny) for k in LAGS], axis=-1))
     ratio = np.median(v[..., 1:] - v[..., :1], axis=-2)
-    power = RHO_GRID[:, None] ** np.array(LAGS)
-    model = np.log(6 - 8 * power + 2 * power**2)
-    misfit = ((ratio[..., None, :] - (model[:, 1:] - model[:, :1])) ** 2).sum(-1)
-    told: np.ndarray = np.minimum(RHO_GRID[np.argmin(misfit, axis=-1)], RHO_MOST)
+    told: np.ndarray = np.minimum(RHO_GRID[np.argmin(misfit(ratio, LAGS), axis=-1)], RHO_MOST)
     return told
 
 
@@ -242,13 +234,7 @@ def _p_value(n: int, statistic: float) -> float:
     lengths, levels, points = _table()
     i = int(np.searchsorted(lengths, min(n, LARGEST)))
     rows = points[max(i - 1, 0) : i + 1].max(axis=0)  # the worse of the two lengths on either side
-    logs = np.log(levels)
-    if statistic > rows[-1]:
-        p = float(np.exp(logs[-1] + (logs[-1] - logs[-4]) / (rows[-1] - rows[-4]) * (statistic - rows[-1])))
-    elif statistic < rows[0]:
-        p = 1.0
-    else:
-        p = float(np.exp(np.interp(statistic, rows, logs)))
+    p = upper_tail(statistic, rows, np.log(levels))
     return min(1.0, max(p * -(-n // LARGEST), SMALLEST_P))
 
 

@@ -10,6 +10,7 @@ and V_1 then gives the level. Everything works along the last axis, so that many
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ __all__ = [
     "clipped_mean_square",
     "despike",
     "floor",
+    "mean_square",
+    "misfit",
     "moving_average",
     "noise_of",
     "width",
@@ -77,34 +80,43 @@ def autocorrelation(*pieces: np.ndarray, margin: float = RHO_MARGIN) -> tuple[np
     Each piece has shape (..., n) with n >= FEWEST of its own; their levels and widths of noise may differ. `rho_upper`
     lies `margin` over the square root of the number of values above the estimate.
     """
-    misfit: np.ndarray | float = 0.0
+    total_misfit: np.ndarray | float = 0.0
     total = 0
     for values in pieces:
         n = values.shape[-1]
         lags = [k for k in LAGS if n - 2 * k >= FEWEST]
         if len(lags) < 2:
             continue
-        v = np.stack([_mean_square(values, k) for k in lags], axis=-1)
+        v = np.stack([mean_square(values, k) for k in lags], axis=-1)
         log = np.log(np.maximum(v, np.finfo(float).tiny))
-        r = RHO_GRID[:, None] ** np.array(lags)
-        model = np.log(6 - 8 * r + 2 * r**2)
-        difference = (log[..., 1:] - log[..., :1])[..., None, :] - (model[:, 1:] - model[:, :1])
-        misfit = misfit + n * (difference**2).sum(-1)
+        total_misfit = total_misfit + n * misfit(log[..., 1:] - log[..., :1], lags)
         total += n
     shape = pieces[0].shape[:-1]
-    rho = RHO_GRID[np.argmin(misfit, axis=-1)] if total else np.full(shape, RHO_UNKNOWN)
+    rho = RHO_GRID[np.argmin(total_misfit, axis=-1)] if total else np.full(shape, RHO_UNKNOWN)
     total = total or pieces[0].shape[-1]
     return rho, np.minimum(rho + margin / np.sqrt(total), RHO_MOST)
 
 
 def width(values: np.ndarray, rho: np.ndarray) -> np.ndarray:
     """Standard deviation, shape (...), of noise of known autocorrelation in series of shape (..., n), n >= FEWEST."""
-    sigma: np.ndarray = np.sqrt(_mean_square(values, 1) / (6 - 8 * rho + 2 * rho**2))
+    sigma: np.ndarray = np.sqrt(mean_square(values, 1) / (6 - 8 * rho + 2 * rho**2))
     floored: np.ndarray = np.maximum(sigma, floor(values))
     return floored
 
 
-def _mean_square(values: np.ndarray, k: int) -> np.ndarray:
+def misfit(ratios: np.ndarray, lags: Sequence[int]) -> np.ndarray:
+    """Squared misfit, shape (..., RHO_GRID), of AR(1) noise of each autocorrelation on the grid.
+
+    `ratios` are the logarithms of V_k / V_1 at the lags after the first one, shape (..., lags - 1).
+    """
+    r = RHO_GRID[:, None] ** np.array(lags)
+    model = np.log(6 - 8 * r + 2 * r**2)
+    squares: np.ndarray = ((ratios[..., None, :] - (model[:, 1:] - model[:, :1])) ** 2).sum(-1)
+    return squares
+
+
+def mean_square(values: np.ndarray, k: int) -> np.ndarray:
+    """Clipped mean square of the second differences at lag `k` of series of shape (..., n), shape (...): V_k."""
     d = np.abs(values[..., 2 * k :] - 2 * values[..., k:-k] + values[..., : -2 * k])
     square: np.ndarray = clipped_mean_square(d, d.shape[-1])[..., 0]
     return square

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import lfilter
+from climb_null import ar1
 from scipy.special import ndtr, stdtrit
 
 from detectors import falls
@@ -29,13 +29,6 @@ KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 STEEP = 20.0  # widths of the noise that the line falls by at each step
 CHUNK = 500  # series at a time
-
-
-def ar1(rng: np.random.Generator, runs: int, n: int, rho: float) -> np.ndarray:
-    """Stationary AR(1) noise of unit variance, shape (runs, n)."""
-    e = rng.standard_normal((runs, n))
-    e[:, 1:] *= np.sqrt(1 - rho**2)
-    return np.asarray(lfilter([1.0], [1.0, -rho], e, axis=-1))
 
 
 def main() -> None:

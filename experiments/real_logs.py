@@ -131,7 +131,7 @@ def widths(run: Run, epoch: int) -> float:
             continue
         noise = max(1.4826 * float(np.median(np.abs(np.diff(side, 2)))) / np.sqrt(6) for side in (before, after))
         slope, level = np.polyfit(np.arange(-LINE, 0), before[-LINE:], 1)
-        line = level + min(slope, 0.0) * np.arange(SOON) if slope < 0 else before[-LINE:].mean()
+        line = level + slope * np.arange(SOON) if slope < 0 else before[-LINE:].mean()
         moved.append(float(np.max(line - after[:SOON])) / max(noise, 1e-12))
     return max(moved)
 

@@ -7,6 +7,7 @@ name (`{"a": [{"epoch": 1, ...}]}`). An object of `columns` and `data` is a tabl
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +19,21 @@ from detectors.readers.headers import unique
 from detectors.readers.records import flat, from_records
 from detectors.readers.table import Odd, Table, Unreadable, floats, listing, show
 
-__all__ = ["from_lists", "tables"]
+__all__ = ["decoded", "from_lists", "tables"]
 
 CALLED = ("name", "run_name", "display_name", "run", "run_id", "id")  # how a run of a list says its name
 LISTS = (list, np.ndarray)
+
+
+def decoded(text: str) -> object:
+    """What JSON `text` holds, numbers as floats; `Unreadable` says where it is none."""
+    try:
+        content: object = json.loads(text, parse_int=float)  # integers of any length, and no limit on their digits
+        return content
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})") from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"this is not JSON that we can read ({error})") from None
 
 
 def tables(document: object) -> list[Table]:

@@ -6,12 +6,11 @@ too.
 
 from __future__ import annotations
 
-import json
 import re
 
 from detectors.readers import document
 from detectors.readers.source import Source
-from detectors.readers.table import Table, Unreadable
+from detectors.readers.table import Table
 
 __all__ = ["NAME", "parse", "sniff"]
 
@@ -25,10 +24,4 @@ def sniff(source: Source) -> bool:
 
 def parse(source: Source) -> list[Table]:
     """A table for each run in the document."""
-    try:
-        content = json.loads(source.text, parse_int=float)  # integers of any length, and no limit on their digits
-    except json.JSONDecodeError as error:
-        raise Unreadable(f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})") from None
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"this is not JSON that we can read ({error})") from None
-    return document.tables(content)
+    return document.tables(document.decoded(source.text))

@@ -7,10 +7,10 @@ training and no row. A training that never evaluated has a row for each logging 
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 
+from detectors.readers import document
 from detectors.readers.records import flat, from_records
 from detectors.readers.source import Source
 from detectors.readers.table import Table, Unreadable
@@ -29,13 +29,8 @@ def sniff(source: Source) -> bool:
 
 def parse(source: Source) -> list[Table]:
     """The table with one row an evaluation."""
-    try:
-        document = json.loads(source.text, parse_int=float)  # integers of any length, and no limit on their digits
-    except json.JSONDecodeError as error:
-        raise Unreadable(f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})") from None
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"this is not JSON that we can read ({error})") from None
-    history = document.get("log_history") if isinstance(document, dict) else None
+    content = document.decoded(source.text)
+    history = content.get("log_history") if isinstance(content, dict) else None
     if not isinstance(history, list):
         raise Unreadable('"log_history" should be a list of what the Trainer logged')
     return [from_history(history)]
