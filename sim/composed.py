@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -38,12 +38,13 @@ import numpy as np
 
 from detectors.vocabulary import Run
 from sim.labelled import LabelledRun, labelled
+from sim.model import Model, Tier
 from sim.randomness import Purpose, stream
 from sim.recipe import BadRecipe
 from sim.schedules import BadSchedule, Schedule
 from sim.truth import Expected
 
-__all__ = ["DROPS", "Composed", "compose", "compose_one", "observe"]
+__all__ = ["DROPS", "MODEL", "Composed", "compose", "compose_one", "draw", "observe"]
 
 DROPS = 3  # a composed run has at most this many
 BLOCK = 64  # runs in a compiled block, ...
@@ -345,3 +346,51 @@ def _heavy(z: jax.Array) -> jax.Array:
     root = jnp.sqrt(4 * tail * (1 - tail))
     quantile = jnp.cos(jnp.arccos(root) / 3) / root
     return jnp.sign(z) * jnp.sqrt(2 * jnp.maximum(quantile - 1, 0.0))
+
+
+def draw(rng: np.random.Generator) -> Composed:
+    """A spec in which each event is present with a chance of about one half."""
+
+    def sometimes(value: float) -> float:
+        return float(value) if rng.random() < 0.5 else 0.0
+
+    spec = Composed(
+        bayes=rng.uniform(0.2, 1.2),
+        decay=float(np.exp(rng.uniform(np.log(3), np.log(20)))),
+        train_decay=float(np.exp(rng.uniform(np.log(3), np.log(20)))),
+        factor=float(rng.choice([0.1, 0.2, 0.5])),
+        noise_floor=sometimes(rng.uniform(0.02, 0.4)),
+        relax=rng.uniform(0.5, 4.0),
+        overfit=sometimes(rng.uniform(0.02, 0.5)),
+        overfit_at=int(rng.integers(30, 150)),
+        overfit_span=int(rng.integers(20, 120)),
+        overfit_shape=rng.uniform(1.0, 2.0),
+        drift=sometimes(rng.uniform(0.02, 0.4)),
+        drift_at=int(rng.integers(30, 150)),
+        drift_span=int(rng.integers(20, 120)),
+        gain=sometimes(rng.uniform(0.0, 0.05)),
+        mode=sometimes(rng.uniform(0.02, 0.3)),
+        noise=float(np.exp(rng.uniform(np.log(0.002), np.log(0.05)))),
+        rho=rng.uniform(0.0, 0.6),
+        accuracy_noise=float(np.exp(rng.uniform(np.log(0.001), np.log(0.01)))),
+    )
+    milestones = sorted(rng.choice(np.arange(30, 180), size=int(rng.integers(0, 4)), replace=False).tolist())
+    drops = [*milestones, 0, 0, 0][:3]
+    return replace(
+        spec,
+        train_bayes=spec.bayes * rng.uniform(0.3, 1.0),
+        drop_1=int(drops[0]),
+        drop_2=int(drops[1]),
+        drop_3=int(drops[2]),
+    )
+
+
+MODEL = Model(
+    name="composed",
+    tier=Tier.COMPOSED,
+    recipe=Composed,
+    draw=draw,
+    make=compose,
+    series=(*_SERIES, "learning_rate"),
+    block=BLOCK,
+)

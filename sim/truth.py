@@ -44,21 +44,25 @@ class Expected:
     `epochs` and `learning_rate` have shape (n,). Each curve of `curves` has shape (sisters, n) with two or more
     sisters, or (1, n) where it is exact (its standard error is then 0): `risk`, `population_accuracy`, `train_loss`,
     `train_loss_eval`, `risk_calibrated`. `without_drop` maps the position of a drop to the risk of the twin without it,
-    same shape and same sisters.
+    `twins` the name of another one thing that was changed (`fresh_samples`, the ideal world; `label_noise`, clean
+    labels; ...) to the risk of that twin; same shape and same sisters.
     """
 
     epochs: np.ndarray
     learning_rate: np.ndarray
     curves: Mapping[str, np.ndarray]
     without_drop: Mapping[int, np.ndarray] = field(default_factory=dict)
+    twins: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = self.epochs.shape[0]
-        for key, curve in [*self.curves.items(), *((f"without_drop[{k}]", c) for k, c in self.without_drop.items())]:
+        named = [*self.curves.items(), *((f"without_drop[{k}]", c) for k, c in self.without_drop.items())]
+        for key, curve in [*named, *((f"twins[{k!r}]", c) for k, c in self.twins.items())]:
             if curve.ndim != 2 or curve.shape[1] != n:
                 raise ValueError(f"{key} must have shape (sisters, {n}), not {curve.shape}")
         object.__setattr__(self, "curves", MappingProxyType(dict(self.curves)))
         object.__setattr__(self, "without_drop", MappingProxyType(dict(self.without_drop)))
+        object.__setattr__(self, "twins", MappingProxyType(dict(self.twins)))
 
     def mean(self, key: str) -> np.ndarray:
         """The expectation, shape (n,)."""

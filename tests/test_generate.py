@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from sim import commands, dataset
-from sim.composed import compose_one
-from sim.dataset import draw_composed, write
+from sim.composed import Composed, compose_one, draw
+from sim.dataset import write
 
 pq = pytest.importorskip("pyarrow.parquet", reason="DATA SETS NOT TESTED: pyarrow is missing, install the extra [sim]")
 
@@ -29,6 +29,11 @@ HEAD = ("run_id", "tier", "seed", "epochs", "recipe")
 def table(folder: Path) -> Any:
     """All parts of a data set as one table."""
     return pq.read_table(folder / "data")
+
+
+def drawn(i: int) -> Composed:
+    """The recipe of run `i` of the data set 3."""
+    return draw(np.random.default_rng([3, i]))
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +71,11 @@ def test_every_series_has_a_finite_number_for_every_epoch(rows, series):
 
 
 def test_the_recipe_is_that_of_the_run(rows):
-    assert [json.loads(row["recipe"]) for row in rows] == [asdict(draw_composed(3, i)) for i in range(20)]
+    assert [json.loads(row["recipe"]) for row in rows] == [asdict(drawn(i)) for i in range(20)]
 
 
 def test_the_recipe_makes_the_risk_and_the_events_again(rows):
-    again = compose_one(draw_composed(3, 3))
+    again = compose_one(drawn(3))
 
     assert np.array_equal(rows[3]["risk"], again.expected.mean("risk").astype(np.float32))
     events = [(e["phenomenon"], e["kind"], e["onset"], e["end"], e["material"]) for e in rows[3]["events"]]

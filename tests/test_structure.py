@@ -21,6 +21,7 @@ import detectors.readers
 from detectors.callbacks import CALLBACKS
 from detectors.catalogue import CATALOGUE
 from detectors.readers import FORMATS
+from sim.catalogue import MODELS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "detectors" / "docs"  # how the pages are built, no part of the package
@@ -187,6 +188,16 @@ def test_a_callback_imports_its_own_framework_and_no_other_callback(framework):
     others = (set(CALLBACKS.values()) | {"torch", "jax", "tensorflow"}) - {framework}
     assert {name.split(".")[0] for name in imported(path)} & others == set()
     assert set(imported(path)) & set(FRAMEWORKS) == set()
+
+
+def test_every_synthetic_model_is_registered_under_its_own_name():
+    defined = {
+        value.name: value
+        for path in sorted((ROOT / "sim").rglob("*.py"))
+        if (value := getattr(importlib.import_module(module_name(path)), "MODEL", None)) is not None
+    }
+
+    assert defined == MODELS
 
 
 # the project speaks only of itself

@@ -7,17 +7,19 @@ population samples), so that the standard error over sisters covers both SGD and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from detectors.segments import drop_positions
 from detectors.vocabulary import Run
 from sim.labelled import LabelledRun, labelled
-from sim.recipe import BadRecipe, Recipe, without_drop
+from sim.model import Model, Tier
+from sim.recipe import SEED_FIGURE, BadRecipe, Recipe, without_drop
 from sim.trained.fleet import METRICS, Lane, train_lanes
 from sim.truth import Expected
 
-__all__ = ["SISTERS", "label", "lane_epochs", "measure", "train"]
+__all__ = ["MODEL", "SISTERS", "label", "lane_epochs", "measure", "train"]
 
 SISTERS = 8
 _OBSERVED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -106,3 +108,18 @@ def _labelled(recipe: Recipe, sisters: int, metrics: dict[str, np.ndarray]) -> L
         source="trained",
     )
     return labelled(run, expected, recipe)
+
+
+def _make(recipes: Sequence[Recipe], seeds: Sequence[int]) -> list[LabelledRun]:
+    return train([replace(recipe, seed=seed) for recipe, seed in zip(recipes, seeds, strict=True)])
+
+
+MODEL = Model(
+    name="network",
+    tier=Tier.TRAINED,
+    recipe=Recipe,
+    draw=lambda rng: SEED_FIGURE,
+    make=_make,
+    series=(*_OBSERVED, "learning_rate"),
+    block=1,
+)
