@@ -40,7 +40,7 @@ class BadRun(ValueError):
 
 
 class Phenomenon(StrEnum):
-    """What can be in a curve. Each is defined, on the truth, in `sim.truth`; a new one may be any other string."""
+    """What can be in a curve, defined on truth in `sim.truth` and `sim.further`; a new one may be any other string."""
 
     OVERFITTING = "overfitting"
     GENERALIZATION_GAP = "generalization_gap"
@@ -48,6 +48,13 @@ class Phenomenon(StrEnum):
     LR_DROP_RELIEF = "lr_drop_relief"
     LOSS_ACCURACY_DIVERGENCE = "loss_accuracy_divergence"
     TRAIN_ABOVE_VAL = "train_above_val"
+    PLATEAU = "plateau"
+    SPIKE = "spike"
+    BLOW_UP = "blow_up"
+    OSCILLATION = "oscillation"
+    UNDERFITTING = "underfitting"
+    DOUBLE_DESCENT = "double_descent"
+    DELAYED_GENERALIZATION = "delayed_generalization"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

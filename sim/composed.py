@@ -180,10 +180,13 @@ def observe(spec: Composed, seeds: Sequence[int]) -> list[Run]:
 def _labelled(spec: Composed, seed: int, rendered: _Rendered, i: int) -> LabelledRun:
     rates = spec.schedule.rates(spec.learning_rate, spec.epochs)
     curves = rendered.curves[i].astype(np.float64)
+    epochs = np.arange(1.0, spec.epochs + 1)
+    width = spec.noise * np.exp(spec.growth * (epochs / spec.epochs - 0.5)) * np.abs(curves[[0]])
     expected = Expected(
-        epochs=np.arange(1.0, spec.epochs + 1),
+        epochs=epochs,
         learning_rate=rates,
-        curves={name: curves[[c]] for c, name in enumerate(_CURVES)},
+        curves={**{name: curves[[c]] for c, name in enumerate(_CURVES)}, "noise_width": width},
+        reference=spec.bayes,
         without_drop={m: rendered.twins[i, [k]].astype(np.float64) for k, m in enumerate(spec.schedule.milestones)},
     )
     cause = {k: float(v) for k, v in asdict(spec).items()}

@@ -3,7 +3,8 @@
 Everything is computed from `Expected`: expectations on the epoch axis, either exact or means over sister runs whose
 spread gives the standard error. R is the population risk, A the population accuracy, L the training loss in evaluation
 mode on un-augmented inputs, T the training loss as logged, Rcal the risk after the best temperature; D = R of the twin
-without a drop minus R. The numbers below are the definitions that scores use.
+without a drop minus R. The numbers below are the definitions that scores use; seven further phenomena have theirs in
+`sim.further`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from detectors.segments import drop_positions, segments
 from detectors.shapes import Rise, rises
 from detectors.vocabulary import Event, Phenomenon
+from sim.further import further_events
 
 __all__ = ["Expected", "events", "is_null", "standard_error"]
 
@@ -45,7 +47,8 @@ class Expected:
     sisters, or (1, n) where it is exact (its standard error is then 0): `risk`, `population_accuracy`, `train_loss`,
     `train_loss_eval`, `risk_calibrated`. `without_drop` maps the position of a drop to the risk of the twin without it,
     `twins` the name of another one thing that was changed (`fresh_samples`, the ideal world; `label_noise`, clean
-    labels; ...) to the risk of that twin; same shape and same sisters.
+    labels; ...) to the risk of that twin; same shape and same sisters. Optional curves, and `reference`, the loss that
+    the best model would have: `sim.further`.
     """
 
     epochs: np.ndarray
@@ -53,6 +56,7 @@ class Expected:
     curves: Mapping[str, np.ndarray]
     without_drop: Mapping[int, np.ndarray] = field(default_factory=dict)
     twins: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reference: float | None = None
 
     def __post_init__(self) -> None:
         n = self.epochs.shape[0]
@@ -88,7 +92,7 @@ def is_null(expected: Expected) -> bool:
 
 
 def events(expected: Expected) -> tuple[Event, ...]:
-    """Every event of the six phenomena in one run; those with `material=False` are grey and score nothing."""
+    """Every event in one run; those with `material=False` are grey and score nothing."""
     drops = drop_positions(expected.learning_rate)
     all_rises = [r for r in rises(expected.mean("risk")) if not _size(expected, r)[1]]
     return (
@@ -98,6 +102,7 @@ def events(expected: Expected) -> tuple[Event, ...]:
         *_relief(expected, drops, all_rises),
         *_divergence(expected, drops, all_rises),
         *_train_above_val(expected),
+        *further_events(expected, drops, [r for r in all_rises if _size(expected, r)[0]]),
     )
 
 
