@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.vocabulary import Run, Verdict
 
-__all__ = ["MOST", "condensed", "on_rows_of"]
+__all__ = ["MOST", "condensed", "last", "means", "on_rows_of"]
 
 MOST = 8192  # rows that detectors are asked about
 
@@ -28,7 +28,7 @@ def condensed(run: Run, most: int = MOST) -> Run:
     return replace(
         run,
         epochs=run.epochs[ends - 1],
-        series={k: (_last if k == "learning_rate" else _means)(v, starts) for k, v in run.series.items()},
+        series={k: (last if k == "learning_rate" else means)(v, starts) for k, v in run.series.items()},
         notes=(*run.notes, note),
     )
 
@@ -49,18 +49,22 @@ def on_rows_of(run: Run, short: Run, verdict: Verdict) -> Verdict:
     )
 
 
-def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Means of what is not missing in each block, NaN where all is; an infinity stays one."""
-    known = ~np.isnan(values)
-    count = np.add.reduceat(known, starts, dtype=np.int64)
+def means(values: np.ndarray, starts: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
+    """Means of what is not missing in each block, NaN where all is; an infinity stays one.
+
+    `values`, and `weights` where they differ, have shape (rows,), `starts` are the first rows of the blocks, the means
+    have shape (blocks,).
+    """
+    heavy = np.where(np.isnan(values), 0.0, weights)
+    count = np.add.reduceat(heavy, starts)
     with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs in one block leave NaN
-        total = np.add.reduceat(np.where(known, values, 0.0), starts)
-        means: np.ndarray = np.divide(total, count, out=np.full(len(starts), np.nan), where=count > 0)
-    return means
+        total = np.add.reduceat(np.where(heavy > 0, values, 0.0) * heavy, starts)
+        averages: np.ndarray = np.divide(total, count, out=np.full(len(starts), np.nan), where=count > 0)
+    return averages
 
 
-def _last(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The last value that is not missing in each block, NaN where all is."""
+def last(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The last value that is not missing in each block, NaN where all is; shapes as of `means`."""
     at = np.where(np.isnan(values), -1, np.arange(len(values)))
-    last = np.maximum.reduceat(at, starts)
-    return np.where(last >= starts, values[last], np.nan)
+    latest = np.maximum.reduceat(at, starts)
+    return np.where(latest >= starts, values[latest], np.nan)

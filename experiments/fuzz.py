@@ -3,7 +3,8 @@
 Each registered format reads its fixtures and small logs made here after they were damaged: bytes changed, cut off,
 repeated, strange things put in between, lines and records swapped or put together with others. Event files get their
 checksums anew, without which nothing behind them would be reached. A failure is any other exception, a warning, a
-message of several lines, more than LIMIT seconds or LARGEST bytes. File number i of a format is always the same:
+message of several lines, more than LIMIT seconds or LARGEST bytes. `memory` is what `read` takes beside files: frames,
+dicts, histories with strange values in strange places. File number i of a format is always the same:
 
     python experiments/fuzz.py --files 1 --first 4711 --formats delimited --keep FOLDER
 """
@@ -34,7 +35,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ from detectors.readers.source import Source
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
 RESULTS = ROOT / "experiments" / "results"
-NAMES = [format.NAME for format in FORMATS]
+MEMORY = "memory"
+NAMES = [*(format.NAME for format in FORMATS), MEMORY]
 LIMIT = 10.0  # seconds that a file may take
 LARGEST = 1 << 30  # bytes of memory that a reader may have beyond what its process starts with
 CHUNK = 2_500  # files a process
@@ -342,6 +344,129 @@ def _level(message: bytes) -> bytes:
     return LEVEL.pack(0, len(message) & 0xFFFF, 1) + message[:0xFFFF]  # checksums are not looked at
 
 
+# what is in memory
+
+
+def _columns(rng: np.random.Generator) -> dict[str, list[Any]]:
+    """Valid columns of a log with one to four damages."""
+    rows = int(rng.integers(1, 9))
+    columns: dict[str, list[Any]] = {"epoch": list(range(1, rows + 1))}
+    for name in ("loss", "val_loss", "val_acc", "lr", "run", "seed"):
+        if rng.random() < 0.7:
+            columns[name] = list("ab" * rows)[:rows] if name == "run" else (3 / np.arange(1.0, rows + 1)).tolist()
+    for _ in range(rng.integers(1, 5)):
+        if not columns:
+            break
+        keys = list(columns)
+        key, strange = keys[rng.integers(len(keys))], STRANGE[rng.integers(len(STRANGE))]
+        kind = rng.integers(6)
+        if kind == 0:
+            columns[str(strange)] = columns.pop(key)
+        elif kind == 1:
+            columns[key] = [strange] * len(columns[key])
+        elif kind == 2:
+            del columns[key][: rng.integers(3)]
+        elif kind == 3:
+            columns[key] = [columns[key]] * rows  # a row a run
+        elif kind == 4:
+            del columns[key]
+        else:
+            columns[key] = [strange if rng.random() < 0.4 else cell for cell in columns[key]]
+    return columns
+
+
+def _pandas(columns: dict[str, list[Any]], rng: np.random.Generator) -> Any:
+    """A frame with an index of names, twice the same name, several levels, or a kind of column that is seldom seen."""
+    import pandas as pd
+
+    frame = pd.DataFrame(columns)
+    key = frame.columns[rng.integers(len(frame.columns))]
+    kinds = (
+        "object",
+        "string",
+        "category",
+        "Int64",
+        "Float32",
+        "boolean",
+        "datetime64[ns]",
+        "timedelta64[ns]",
+        "complex",
+    )
+    kind = rng.integers(6)
+    if kind == 0:
+        return frame.set_index(key)
+    if kind == 1:
+        return pd.concat([frame, frame[[key]]], axis=1)
+    if kind == 2:
+        return frame.T
+    if kind == 3:
+        frame.columns = pd.MultiIndex.from_tuples([(name, i % 2) for i, name in enumerate(frame.columns)])
+        return frame
+    return frame.astype({key: kinds[rng.integers(len(kinds))]}) if kind == 4 else frame
+
+
+def _polars(columns: dict[str, list[Any]], rng: np.random.Generator) -> Any:
+    import polars as pl
+
+    frame = pl.DataFrame(columns, strict=False)
+    kind = rng.integers(4)
+    if kind == 0:
+        return frame.lazy()
+    if kind == 1:
+        return frame.to_arrow()
+    return frame.transpose() if kind == 2 else frame
+
+
+def _history(columns: dict[str, list[Any]], rng: np.random.Generator) -> Any:
+    """What looks like a `History` of Keras."""
+    return SimpleNamespace(history=columns, epoch=STRANGE[rng.integers(len(STRANGE))], model=columns)
+
+
+def _records(columns: dict[str, list[Any]], rng: np.random.Generator) -> Any:
+    rows = [dict(zip(columns, row, strict=False)) for row in zip(*columns.values(), strict=False)]
+    if rows and rng.random() < 0.5:
+        rows[rng.integers(len(rows))] = STRANGE[rng.integers(len(STRANGE))]
+    return tuple(rows) if rng.random() < 0.3 else rows
+
+
+def _arrays(columns: dict[str, list[Any]], rng: np.random.Generator) -> Any:
+    kinds = (None, object, np.float16, np.float32, np.int8, bool, complex, str)
+    return {name: np.array(cells, dtype=kinds[rng.integers(len(kinds))]) for name, cells in columns.items()}
+
+
+def _structured(columns: dict[str, list[Any]], rng: np.random.Generator) -> Any:
+    return np.rec.fromarrays([np.array(cells) for cells in columns.values()], names=list(columns))
+
+
+def _nested(columns: dict[str, list[Any]], rng: np.random.Generator) -> Any:
+    kinds = (
+        {"a": columns, "b": columns},
+        {"history": columns},
+        [columns, columns],
+        {"columns": columns, "data": columns},
+    )
+    return kinds[rng.integers(len(kinds))]
+
+
+def _plain(columns: dict[str, list[Any]], rng: np.random.Generator) -> Any:
+    return columns
+
+
+HOLDERS = (_pandas, _pandas, _polars, _polars, _history, _records, _arrays, _structured, _nested, _plain)
+
+
+def specimen(number: int) -> object:
+    """Number `number` of what is in memory; where a library refuses to hold what is strange, a dict of lists does."""
+    rng = np.random.default_rng([FUZZ, *MEMORY.encode(), number])
+    columns = _columns(rng)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the library that holds it
+            return HOLDERS[rng.integers(len(HOLDERS))](columns, rng)
+    except Exception:
+        return columns
+
+
 # reading
 
 
@@ -368,12 +493,18 @@ def attempt(folder: Path, log: Log, format: str | None, tally: Tally) -> None:
     for name, content in log.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    path = folder if len(log) > 1 else folder / next(iter(log))
+    ask(folder if len(log) > 1 else folder / next(iter(log)), format, tally)
+    for name in log:
+        (folder / name).unlink()
+
+
+def ask(log: Any, format: str | None, tally: Tally) -> None:
+    """Read a path, or what is in memory, and count what came of it."""
     start = time.perf_counter()
     problem = ""
     try:
         signal.setitimer(signal.ITIMER_REAL, LIMIT)
-        read(path, format=format)
+        read(log, format=format)
         tally.read += 1
     except Unreadable as error:
         tally.unreadable += 1
@@ -390,13 +521,15 @@ def attempt(folder: Path, log: Log, format: str | None, tally: Tally) -> None:
         tally.failures.append(problem)
     tally.files += 1
     tally.slowest = max(tally.slowest, spent)
-    for name in log:
-        (folder / name).unlink()
 
 
 def chunk(name: str, first: int, files: int, keep: str | None) -> Tally:
     """Files `first` and on of a format, in this process, whose memory is bounded from here on."""
-    seeds(name)
+    if name == MEMORY:
+        import pandas  # noqa: F401, before memory is bounded
+        import polars  # noqa: F401
+    else:
+        seeds(name)
     signal.signal(signal.SIGALRM, too_long)
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + LARGEST, resource.RLIM_INFINITY))
@@ -405,9 +538,13 @@ def chunk(name: str, first: int, files: int, keep: str | None) -> Tally:
     with tempfile.TemporaryDirectory(dir=memory) as scratch, warnings.catch_warnings():
         warnings.simplefilter("error")
         for number in range(first, first + files):
-            log = mutant(name, number)
             before = len(tally.failures)
-            attempt(Path(scratch), log, name if number % 2 else None, tally)
+            log: Log = {}
+            if name == MEMORY:
+                ask(specimen(number), None, tally)
+            else:
+                log = mutant(name, number)
+                attempt(Path(scratch), log, name if number % 2 else None, tally)
             if len(tally.failures) > before:
                 tally.failures[-1] = f"{name} {number}: {tally.failures[-1]}"
             for file, content in log.items() if keep and len(tally.failures) > before else ():

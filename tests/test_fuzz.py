@@ -15,7 +15,8 @@ import pytest
 from detectors.readers import FORMATS, Unreadable, read
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "fuzz.py"
-NAMES = [format.NAME for format in FORMATS]
+FILES = [format.NAME for format in FORMATS]
+NAMES = [*FILES, "memory"]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,10 @@ def tally(request: pytest.FixtureRequest, fuzz: ModuleType, tmp_path_factory: py
     folder = tmp_path_factory.mktemp("damaged")
     for number in range(500):
         name = request.param if number % 2 else None
-        fuzz.attempt(folder, fuzz.mutant(request.param, number), name, counted)
+        if request.param == "memory":
+            fuzz.ask(fuzz.specimen(number), None, counted)
+        else:
+            fuzz.attempt(folder, fuzz.mutant(request.param, number), name, counted)
     return counted
 
 
@@ -54,7 +58,7 @@ def test_some_damage_is_survived_and_some_is_not(tally):
 
 def test_every_valid_log_that_is_damaged_is_read_before(fuzz: ModuleType, tmp_path: Path):
     tally = fuzz.Tally()
-    for name in NAMES:
+    for name in FILES:
         for log in fuzz.seeds(name):
             fuzz.attempt(tmp_path, log, name, tally)
 

@@ -471,7 +471,7 @@ def test_clean_blocks_parsed_by_numpy_read_as_line_by_line(rows, delimiter, end)
             patch.setattr(delimited, "BLOCK", block)
             patch.setattr(delimited, "_clean", clean)
             try:
-                table = delimited.table(text)
+                table = delimited.table([text])
             except Unreadable as error:
                 return str(error)
             return (

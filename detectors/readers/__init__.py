@@ -148,7 +148,7 @@ def _format(source: Source, name: str | None) -> Format:
     formats = ", ".join(format.NAME for format in FORMATS)
     if name is not None:
         raise Unreadable(f"no format is called {show(name)}. There are {formats}")
-    line = next(line for line in source.text.split("\n") if line.strip())  # what is no text says so here
+    line = next((line for line in source.start.split("\n") if line.strip()), "")  # what is no text says so here
     raise Unreadable(
         f"this is no log in a format that we know ({formats}). It begins {show(line)}; make it a CSV with a header"
     )

@@ -7,6 +7,7 @@ from itertools import chain, count
 
 import numpy as np
 
+from detectors.condense import last, means
 from detectors.readers import cells, names, totals
 from detectors.readers.table import Table, Unreadable, listing, show
 from detectors.vocabulary import Run
@@ -187,13 +188,13 @@ def _in_order(
     rows = len(epochs)
     starts = np.flatnonzero(np.append(True, np.diff(epochs) != 0))
     if len(starts) < rows:
-        means = {key: _mean(series[key], starts) for key in _by_step(series, starts)}
-        series = {key: means[key] if key in means else _last(values, starts) for key, values in series.items()}
+        steps = _by_step(series, starts)
+        series = {key: (means if key in steps else last)(values, starts) for key, values in series.items()}
         epochs = epochs[starts]
         notes.append(f"{rows} rows hold {len(epochs)} epochs: the last value that each epoch has of a series is kept")
-        notes += [f"{key} has several values an epoch: their mean is kept" for key in means]
-    ordered, last = np.unique(epochs[::-1], return_index=True)
-    keep = len(epochs) - 1 - last
+        notes += [f"{key} has several values an epoch: their mean is kept" for key in steps]
+    ordered, latest = np.unique(epochs[::-1], return_index=True)
+    keep = len(epochs) - 1 - latest
     if (np.diff(epochs) < 0).any():
         again = len(epochs) - len(ordered)
         resumed = f"; of {again} that come again (a resumed run?) the later one in the file is kept" if again else ""
@@ -212,17 +213,3 @@ def _by_step(series: Mapping[str, np.ndarray], starts: np.ndarray) -> list[str]:
         return []
     trained = [key for key in ("train_loss", "train_accuracy") if key in series]
     return [key for key in trained if 2 * np.count_nonzero(held(key) > 1) > np.count_nonzero(held(key))]
-
-
-def _mean(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The mean of what is not NaN in each stretch, shape (stretches,); NaN where there is nothing."""
-    held = np.add.reduceat(~np.isnan(values), starts, dtype=int)
-    total = np.add.reduceat(np.where(np.isnan(values), 0.0, values), starts)
-    return np.where(held > 0, total / np.maximum(held, 1), np.nan)
-
-
-def _last(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The last value of each stretch that is not NaN, shape (stretches,); `starts` are their first rows."""
-    rows = np.where(np.isnan(values), -1, np.arange(len(values)))
-    last = np.maximum.reduceat(rows, starts)
-    return np.where(last >= starts, values[last], np.nan)

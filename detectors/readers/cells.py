@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
 from detectors.readers.table import Odd, Table, show
 
-__all__ = ["number", "resolve"]
+__all__ = ["COMMAS", "commas_are_decimal", "number", "resolve", "told"]
 
 MISSING = frozenset(("", "nan", "none", "null", "nil", "na", "n/a", "#n/a", "-", "--"))
 DIGIT = re.compile(r"\d")
@@ -22,6 +22,11 @@ EXPONENT = r"(?:[eE][+-]?\d+)?"
 THOUSANDS = re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d*)?{EXPONENT}")  # 1,234 and 1,234.5 and 1,234,567
 SPACED = re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:[ \u00a0\u202f]\d{{3}})+(?:\.\d*)?{EXPONENT}")  # 1 234.5
 DECIMAL_COMMA = re.compile(rf"[+-]?\d+,\d+{EXPONENT}")  # 0,534
+COMMAS, PERCENT, RATES = (  # how cells were read
+    "commas are read as decimal points",
+    "cells with a % sign are divided by 100",
+    "of a list of rates the median is used",
+)
 LIST = re.compile(r"[\[(](.*)[\])]", re.DOTALL)
 
 
@@ -45,21 +50,19 @@ def resolve(table: Table, rates: Collection[str]) -> tuple[dict[str, np.ndarray]
     `rates` names the columns in which a list is one rate a layer.
     """
     columns, notes, failed = dict(table.columns), [], {}
-    decimal_comma = _commas_are_decimal(table)
+    decimal_comma = commas_are_decimal(table.odd.values())
     if decimal_comma:
-        notes.append("commas are read as decimal points")
+        notes.append(COMMAS)
     for name, odd in table.odd.items():
         values, texts, lists, signs = columns[name].copy(), Odd(), 0, 0
         for row, cell in odd:
-            value = number(cell, decimal_comma)
-            if value is not None:
-                signs += isinstance(cell, str) and cell.rstrip().endswith("%")
-            elif name in rates and (value := _median(cell)) is not None:
-                lists += 1
-            else:
+            value, how = told(cell, decimal_comma, name in rates)
+            if value is None:
                 texts.append((row, cell))
                 continue
             values[row] = value
+            signs += how == PERCENT
+            lists += how == RATES
         columns[name] = values
         if lists:
             notes.append(f"column {show(name)} holds a list in {lists} cells: the median of each is used")
@@ -73,6 +76,22 @@ def resolve(table: Table, rates: Collection[str]) -> tuple[dict[str, np.ndarray]
     return columns, notes, failed
 
 
+def told(cell: object, decimal_comma: bool, is_rate: bool) -> tuple[float | None, str]:
+    """What `cell` says as a number, as `number` does it, and how that was read where it is not plain."""
+    value = number(cell, decimal_comma)
+    if value is not None:
+        return value, PERCENT if isinstance(cell, str) and cell.rstrip().endswith("%") else ""
+    median = _median(cell) if is_rate else None
+    return median, RATES if median is not None else ""
+
+
+def commas_are_decimal(odd: Iterable[Odd]) -> bool:
+    """Whether one of these cells can only be read so, and none can only be read otherwise."""
+    texts = [cell.strip() for cells in odd for _, cell in cells if isinstance(cell, str) and "," in cell]
+    decimal = any(DECIMAL_COMMA.fullmatch(text) and not THOUSANDS.fullmatch(text) for text in texts)
+    return decimal and not any(THOUSANDS.fullmatch(text) and not DECIMAL_COMMA.fullmatch(text) for text in texts)
+
+
 def _written(text: str, decimal_comma: bool) -> float | None:
     try:
         return float(text)
@@ -84,12 +103,6 @@ def _written(text: str, decimal_comma: bool) -> float | None:
     if THOUSANDS.fullmatch(text):
         return float(text.replace(",", ""))
     return float(re.sub(r"\s", "", text)) if SPACED.fullmatch(text) else None
-
-
-def _commas_are_decimal(table: Table) -> bool:
-    texts = [cell.strip() for odd in table.odd.values() for _, cell in odd if isinstance(cell, str) and "," in cell]
-    decimal = any(DECIMAL_COMMA.fullmatch(text) and not THOUSANDS.fullmatch(text) for text in texts)
-    return decimal and not any(THOUSANDS.fullmatch(text) and not DECIMAL_COMMA.fullmatch(text) for text in texts)
 
 
 def _median(cell: object) -> float | None:

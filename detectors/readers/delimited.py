@@ -3,88 +3,93 @@
 One line is one row, so that a stray quote or a broken line costs that line alone. Lines that begin with # are comments;
 whatever stands before the header is chatter; a further header in the middle (runs appended to one file, columns that
 changed) says how to read the lines below it. numpy parses blocks of clean lines; a block with anything else in it is
-read line by line.
+read line by line. The file is never held whole: see `stack` for what happens to one of a gigabyte.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
 from detectors.readers import headers
 from detectors.readers.source import Source
-from detectors.readers.table import Odd, Table, Unreadable, bounded, floats
+from detectors.readers.stack import Stack
+from detectors.readers.table import Odd, Table, Unreadable, floats
 
 __all__ = ["NAME", "parse", "sniff"]
 
 NAME = "delimited"
 DIGITS = frozenset("0123456789+-.")
+SHOWN = 6  # repeated headers, of which the last is not named
 BLOCK = 1 << 17  # characters that numpy parses at once: one odd cell makes so many characters slow
 
 
 @dataclass
 class Reading:
-    """What has been read so far, a block of rows at a time, and what had to be left out."""
+    """What has been read so far, and what had to be left out."""
 
     columns: tuple[str, ...]
-    blocks: list[tuple[tuple[str, ...], np.ndarray, np.ndarray]] = field(default_factory=list)  # columns, values, lines
-    odd: dict[str, Odd] = field(default_factory=dict)
-    rows: int = 0
-    headers: list[int] = field(default_factory=list)
-    ragged: list[tuple[int, int]] = field(default_factory=list)  # line, cells
-
-    def add(self, values: np.ndarray, lines: np.ndarray) -> None:
-        """Append rows, `values` of shape (rows, columns)."""
-        self.blocks.append((self.columns, values, lines))
-        self.rows += len(values)
+    stack: Stack = field(default_factory=Stack)
+    headers: list[int] = field(default_factory=list)  # the first lines that are a header again
+    ragged: int = 0  # lines that do not fit the header
+    first_ragged: tuple[int, int] = (0, 0)  # the first of them, and its cells
+    last_ragged: tuple[int, int] = (0, 0)
 
     def add_cells(self, rows: list[list[str]], lines: list[int]) -> None:
         """Append rows of text."""
         if not rows:
             return
         values = np.empty((len(rows), len(self.columns)))
+        odd: dict[str, Odd] = {}
         for j, (name, cells) in enumerate(zip(self.columns, zip(*rows, strict=True), strict=True)):
-            values[:, j], odd = floats(cells)
-            if odd:
-                self.odd.setdefault(name, []).extend((self.rows + row, cell) for row, cell in odd)
-        self.add(values, np.array(lines))
+            values[:, j], odd[name] = floats(cells)
+        self.stack.add(self.columns, values, np.array(lines), odd)
+
+    def leave_out(self, line: int, cells: int) -> None:
+        """Count a line that does not fit."""
+        self.first_ragged = self.first_ragged if self.ragged else (line, cells)
+        self.last_ragged = line, cells
+        self.ragged += 1
 
 
 def sniff(source: Source) -> bool:
     """Whether one of the first lines is a header, or numbers between delimiters stand there without one."""
-    return headers.find(source.text) is not None or headers.headless(source.text) is not None
+    return headers.find(source.start) is not None or headers.headless(source.start) is not None
 
 
 def parse(source: Source) -> list[Table]:
     """The table below the header."""
-    return [table(source.text)]
+    return [table(source.blocks())]
 
 
-def table(text: str) -> Table:
-    """The table below the header in `text`."""
-    header = headers.find(text)
+def table(blocks: Iterable[str]) -> Table:
+    """The table below the header in `blocks` of whole lines, of which the first holds the header."""
+    blocks = iter(blocks)
+    start = next(blocks, "")
+    header = headers.find(start)
     if header is None:
-        where = f"line {bare}: " if (bare := headers.headless(text)) else ""
+        where = f"line {bare}: " if (bare := headers.headless(start)) else ""
         raise Unreadable(f"{where}there is no header. Put one on top, such as epoch,train_loss,val_loss")
     reading = Reading(header.columns)
-    line = header.line + 1
-    for block in _blocks(text, header.end):
+    line, block = header.line + 1, "\n"
+    for block in chain(_pieces(start, header.end), (piece for more in blocks for piece in _pieces(more, 0))):
         values = _clean(block, header.delimiter, len(reading.columns))
         if values is not None:
-            reading.add(values, np.arange(line, line + len(values)))
+            reading.stack.add(reading.columns, values, np.arange(line, line + len(values)))
         else:
             _read_lines(block, line, header.delimiter, reading)
         line += block.count("\n")
-    if not reading.rows:
+    if not reading.stack.rows:
         cause = ""
         if reading.ragged:
-            n, cells = reading.ragged[0]
+            n, cells = reading.first_ragged
             cause = f": line {n} has {cells} cells, the header has {len(reading.columns)}"
         raise Unreadable(f"line {header.line} is a header, but no row fits below it{cause}")
-    return _table(reading, last=line if not text.endswith("\n") else line - 1)
+    return reading.stack.table(notes=_notes(reading, last=line - block.endswith("\n")))
 
 
 def _clean(block: str, delimiter: str, width: int) -> np.ndarray | None:
@@ -119,7 +124,7 @@ def _read_lines(block: str, first: int, delimiter: str, reading: Reading) -> Non
                 reading.add_cells(rows, lines)
                 rows, lines = [], []
                 reading.columns = again
-                reading.headers.append(n)
+                reading.headers = [*reading.headers, n][:SHOWN]
                 continue
         if len(cells) != len(reading.columns):
             cells = headers.trimmed(cells, len(reading.columns))
@@ -127,39 +132,30 @@ def _read_lines(block: str, first: int, delimiter: str, reading: Reading) -> Non
             rows.append(cells)
             lines.append(n)
         else:
-            reading.ragged.append((n, len(cells)))
+            reading.leave_out(n, len(cells))
     reading.add_cells(rows, lines)
 
 
-def _table(reading: Reading, last: int) -> Table:
-    found = dict.fromkeys(name for header, _, _ in reading.blocks for name in header)
-    bounded(reading.rows, len(found))
-    columns = {name: np.full(reading.rows, np.nan) for name in found}
-    end = 0
-    for header, values, _ in reading.blocks:
-        start, end = end, end + len(values)
-        for j, name in enumerate(header):
-            columns[name][start:end] = values[:, j]
+def _notes(reading: Reading, last: int) -> list[str]:
+    """What to say about lines that are no rows; `last` is the number of the last line."""
     notes = []
     if reading.headers:
-        lines = ", ".join(map(str, reading.headers[:5])) + (" ..." if len(reading.headers) > 5 else "")
+        lines = ", ".join(map(str, reading.headers[: SHOWN - 1])) + (" ..." if len(reading.headers) == SHOWN else "")
         notes.append(f"the header comes again in line {lines}: runs were appended, which are read as one")
-    ragged = reading.ragged
-    width = len(reading.columns)
-    if ragged and ragged[-1][0] == last and ragged[-1][1] < width:
-        notes.append(f"line {last}, the last one, is cut off ({ragged.pop()[1]} of {width} cells) and left out")
+    ragged, width = reading.ragged, len(reading.columns)
+    n, cells = reading.last_ragged
+    if ragged and n == last and cells < width:
+        notes.append(f"line {last}, the last one, is cut off ({cells} of {width} cells) and left out")
+        ragged -= 1
     if ragged:
-        n, cells = ragged[0]
-        notes.append(
-            f"lines that do not fit the header are left out: {len(ragged)}, the first is line {n} ({cells} cells)"
-        )
-    lines_of_rows = np.concatenate([lines for _, _, lines in reading.blocks])
-    return Table(columns=columns, lines=lines_of_rows, odd=reading.odd, notes=tuple(notes))
+        n, cells = reading.first_ragged
+        notes.append(f"lines that do not fit the header are left out: {ragged}, the first is line {n} ({cells} cells)")
+    return notes
 
 
-def _blocks(text: str, start: int) -> Iterator[str]:
-    """`text` from `start` in blocks of whole lines."""
-    while start < len(text):
-        end = text.find("\n", start + BLOCK) + 1 or len(text)
-        yield text[start:end]
+def _pieces(block: str, start: int) -> Iterator[str]:
+    """`block` from `start` in pieces of whole lines, of which numpy parses each at once."""
+    while start < len(block):
+        end = block.find("\n", start + BLOCK) + 1 or len(block)
+        yield block[start:end]
         start = end

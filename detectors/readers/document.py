@@ -1,25 +1,26 @@
 """A document of lists and objects becomes tables: a list a series, an object an epoch, or several runs of either.
 
 Several runs are a list with a history a run (`[{"name": "a", "history": [...]}]`) or an object with a list of epochs a
-name (`{"a": [{"epoch": 1, ...}]}`). An object of `columns` and `data` is a table of Weights & Biases, or pandas'
-"split". A single run may be wrapped in the same ways.
+name (`{"a": [{"epoch": 1, ...}]}`), or a list with the series of a run an item (`[{"name": "a", "val_loss": [...]}]`).
+An object of `columns` and `data` is a table of Weights & Biases, or pandas' "split". A single run may be wrapped in the
+same ways.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from detectors.readers import names
+from detectors.readers import frames, names
 from detectors.readers.headers import unique
+from detectors.readers.lists import from_lists
 from detectors.readers.records import flat, from_records
-from detectors.readers.table import Odd, Table, Unreadable, floats, listing, show
+from detectors.readers.table import Table, Unreadable, show
 
-__all__ = ["decoded", "from_lists", "tables"]
+__all__ = ["decoded", "is_run", "tables"]
 
 CALLED = ("name", "run_name", "display_name", "run", "run_id", "id")  # how a run of a list says its name
 LISTS = (list, np.ndarray)
@@ -36,8 +37,22 @@ def decoded(text: str) -> object:
         raise Unreadable(f"this is not JSON that we can read ({error})") from None
 
 
-def tables(document: object) -> list[Table]:
-    """The tables in a document as `json` makes it; lists may be arrays of shape (epochs,)."""
+def tables(document: object, title: str) -> list[Table]:
+    """The tables in a document as `json` makes it; lists may be arrays of shape (epochs,).
+
+    `title` is what its runs are called where they have no name.
+    """
+    if isinstance(document, list) and any(is_run(item) for item in document[:1]):
+        keys = dict.fromkeys(key for item in document if isinstance(item, dict) for key in item)
+        items = [item for item in document if isinstance(item, dict)]
+        return frames.tables({key: [item.get(key) for item in items] for key in keys}, title)
+    if isinstance(document, dict):
+        lists = {name: cells for name, cells in document.items() if isinstance(cells, LISTS)}
+        if any(
+            isinstance(cell, LISTS) for name, cells in lists.items() if names.is_measured(name) for cell in cells[:1]
+        ):
+            rows = max(map(len, lists.values()))
+            return frames.tables({name: cells for name, cells in lists.items() if len(cells) == rows}, title)
     found: list[Table] = []
     failures: list[str] = []
     runs = _runs(document)
@@ -54,29 +69,10 @@ def tables(document: object) -> list[Table]:
     return found
 
 
-def from_lists(lists: Mapping[str, Sequence[object] | np.ndarray]) -> Table:
-    """Lists side by side. One an item short was cut off within an epoch; others of another length cannot be aligned."""
-    lengths = Counter(len(cells) for name, cells in lists.items() if names.is_known(name))
-    usual = max(lengths, key=lambda length: (lengths[length], length), default=max(map(len, lists.values()), default=0))
-    rows = usual + 1 if usual + 1 in lengths else usual
-    columns: dict[str, np.ndarray] = {}
-    odd: dict[str, Odd] = {}
-    notes = []
-    unfit = [f"{show(name)} ({len(cells)})" for name, cells in lists.items() if not 0 <= rows - len(cells) <= 1]
-    short = [name for name, cells in lists.items() if rows - len(cells) == 1]
-    if unfit:
-        notes.append(f"lists that do not have {rows} items cannot be aligned and are left out: {', '.join(unfit)}")
-    if short:
-        notes.append(f"lists that end one item early count as missing there: {listing(short)}")
-    for name, cells in lists.items():
-        if not 0 <= rows - len(cells) <= 1:
-            continue
-        if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
-            columns[name] = np.append(cells.astype(np.float64), np.full(rows - len(cells), np.nan))
-        else:
-            plain = ["" if cell is None else str(cell) if isinstance(cell, bool) else cell for cell in cells]
-            columns[name], odd[name] = floats(plain + [""] * (rows - len(cells)))
-    return Table(columns=columns, lines=np.arange(1, rows + 1), odd=odd, notes=tuple(notes), place="item")
+def is_run(item: object) -> bool:
+    """Whether `item` is an object with the whole of a series, as a row of a data set of runs is."""
+    pairs = item.items() if isinstance(item, dict) else ()
+    return any(isinstance(cells, LISTS) and names.is_measured(name) for name, cells in pairs)
 
 
 def _runs(document: object) -> list[tuple[str, object]]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from detectors.readers import names, split
-from detectors.readers.document import from_lists
+from detectors.readers.lists import from_lists
 from detectors.readers.table import Odd, Table, Unreadable, floats
 
 __all__ = ["Column", "tables"]

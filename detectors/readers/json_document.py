@@ -19,9 +19,9 @@ NAME = "json_document"
 
 def sniff(source: Source) -> bool:
     """Whether it begins as an object or as a list of objects ("[05:57:48] started" is neither)."""
-    return re.match(r'\s*(\{\s*["}]|\[\s*[{\]])', source.text) is not None
+    return re.match(r'\s*(\{\s*["}]|\[\s*[{\]])', source.start) is not None
 
 
 def parse(source: Source) -> list[Table]:
     """A table for each run in the document."""
-    return document.tables(document.decoded(source.text))
+    return document.tables(document.decoded(source.text), source.title)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from detectors.readers import document, frames, names, trainer_state
+from detectors.readers import document, frames, trainer_state
 from detectors.readers.headers import unique
 from detectors.readers.table import Table, Unreadable
 
@@ -64,23 +64,9 @@ def tables(data: object, title: str) -> list[Table]:
         raise
     except Exception as error:  # other people's objects raise whatever they like
         raise Unreadable(f"its values cannot be taken out ({type(error).__name__}: {error})") from None
-    if isinstance(content, list) and any(_is_run(item) for item in content[:1]):
-        keys = dict.fromkeys(key for item in content if isinstance(item, dict) for key in item)
-        return frames.tables({key: [item.get(key) for item in content] for key in keys}, title)
-    if isinstance(content, dict):
-        lists = {name: cells for name, cells in content.items() if isinstance(cells, list | np.ndarray)}
-        if any(isinstance(cell, list | np.ndarray) for cells in lists.values() for cell in cells[:1]):
-            rows = max(map(len, lists.values()))
-            return frames.tables({name: cells for name, cells in lists.items() if len(cells) == rows}, title)
     if isinstance(content, list) and trainer_state.is_history(content):
         return [trainer_state.from_history(content)]
-    return document.tables(content)
-
-
-def _is_run(item: object) -> bool:
-    """Whether `item` is a dict with the whole of a series, as a row of a data set of runs is."""
-    pairs = item.items() if isinstance(item, dict) else ()
-    return any(isinstance(cells, list | np.ndarray) and names.is_measured(name) for name, cells in pairs)
+    return document.tables(content, title)
 
 
 def _columns(data: Any) -> dict[str, frames.Column] | None:

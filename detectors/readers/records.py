@@ -9,7 +9,7 @@ import numpy as np
 from detectors.readers import names
 from detectors.readers.table import Odd, Table, Unreadable, bounded, floats
 
-__all__ = ["flat", "from_records"]
+__all__ = ["columns", "flat", "from_records", "is_epoch"]
 
 DEPTH = 4  # objects nested deeper than this are no log
 
@@ -34,21 +34,28 @@ def from_records(
     if not records:
         raise Unreadable('it holds no epochs. Each should be an object such as {"epoch": 1, "train_loss": 2.3}')
     rows = [dict(flat(record)) for record in records]
-    first = next((i for i, row in enumerate(rows) if _is_epoch(row)), 0)
+    first = next((i for i, row in enumerate(rows) if is_epoch(row)), 0)
     said = [*notes]
     if first:
         said.append(
             f"{place} {lines[0]} holds settings and no epoch" if first == 1 else f"{first} {place}s hold settings"
         )
-    columns: dict[str, np.ndarray] = {}
+    found, odd = columns(rows[first:])
+    return Table(columns=found, lines=np.array(lines[first:]), odd=odd, notes=tuple(said), place=place)
+
+
+def columns(rows: Sequence[Mapping[str, object]]) -> tuple[dict[str, np.ndarray], dict[str, Odd]]:
+    """The columns of flat `rows`, each of shape (rows,), and by column the cells that are no plain number."""
+    found: dict[str, np.ndarray] = {}
     odd: dict[str, Odd] = {}
-    found = dict.fromkeys(name for row in rows[first:] for name in row)
-    bounded(len(rows) - first, len(found))
-    for name in found:
-        cells = [row.get(name) for row in rows[first:]]
-        columns[name], odd[name] = floats(["" if cell is None else cell for cell in cells])
-    return Table(columns=columns, lines=np.array(lines[first:]), odd=odd, notes=tuple(said), place=place)
+    names_of = dict.fromkeys(name for row in rows for name in row)
+    bounded(len(rows), len(names_of))
+    for name in names_of:
+        cells = [row.get(name) for row in rows]
+        found[name], odd[name] = floats(["" if cell is None else cell for cell in cells])
+    return found, odd
 
 
-def _is_epoch(row: Mapping[str, object]) -> bool:
+def is_epoch(row: Mapping[str, object]) -> bool:
+    """Whether a flat row counts or measures something; else it holds settings."""
     return any(isinstance(row[key], float) and (names.is_axis(key) or names.is_measured(key)) for key in row)

@@ -24,7 +24,7 @@ SUMMARY = "train_runtime"
 
 def sniff(source: Source) -> bool:
     """Whether it is an object with the history of a Trainer."""
-    return source.text.lstrip().startswith("{") and '"log_history"' in source.text
+    return source.start.lstrip().startswith("{") and '"log_history"' in source.text
 
 
 def parse(source: Source) -> list[Table]:

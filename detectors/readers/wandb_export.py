@@ -23,23 +23,22 @@ __all__ = ["NAME", "parse", "sniff"]
 NAME = "wandb_export"
 DASH = " - "
 LOW, HIGH = "__MIN", "__MAX"
-FIRST = 1 << 20  # characters: the header of a thousand runs
 CLOCKS = ("_step", "_runtime", "_timestamp")  # of each run, beside the axis of the chart
 AGAIN = re.compile(r" \(\d+\)$")  # what `headers.unique` adds to a name that comes again
 
 
 def sniff(source: Source) -> bool:
     """Whether the header has a `name - metric` with its smallest and its largest value."""
-    if LOW not in source.text[:FIRST]:
+    if LOW not in source.start:
         return False
-    header = headers.find(source.text)
+    header = headers.find(source.start)
     columns = frozenset(header.columns if header else ())
     return any(DASH in column and {column + LOW, column + HIGH} <= columns for column in columns)
 
 
 def parse(source: Source) -> list[Table]:
     """A table a run."""
-    whole = delimited.table(source.text)
+    whole = delimited.table(source.blocks())
     metrics, axes = _split(whole)
     bounds = {c: whole.columns[c] for c in whole.columns if AGAIN.sub("", c).endswith((LOW, HIGH))}
     notes = list(whole.notes)
