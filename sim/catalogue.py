@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim import composed, trained
+from sim.analytic import noisy_quadratic
 from sim.model import Model, Tier
 
 __all__ = ["MODELS", "model"]
@@ -11,6 +12,7 @@ MODELS: dict[str, Model] = {
     m.name: m
     for m in (
         composed.MODEL,
+        noisy_quadratic.MODEL,
         trained.MODEL,
     )
 }

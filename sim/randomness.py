@@ -9,8 +9,9 @@ from __future__ import annotations
 from enum import IntEnum
 
 import jax
+import numpy as np
 
-__all__ = ["Purpose", "stream"]
+__all__ = ["Purpose", "generator", "stream"]
 
 
 class Purpose(IntEnum):
@@ -36,3 +37,8 @@ def stream(seed: jax.Array | int, purpose: Purpose, *counters: jax.Array | int) 
     for counter in counters:
         key = jax.random.fold_in(key, counter)
     return key
+
+
+def generator(seed: int, purpose: Purpose, *counters: int) -> np.random.Generator:
+    """The stream of NumPy with this key, for what is drawn in double precision or once a run."""
+    return np.random.default_rng([seed, int(purpose), *counters])

@@ -45,10 +45,10 @@ class Expected:
 
     `epochs` and `learning_rate` have shape (n,). Each curve of `curves` has shape (sisters, n) with two or more
     sisters, or (1, n) where it is exact (its standard error is then 0): `risk`, `population_accuracy`, `train_loss`,
-    `train_loss_eval`, `risk_calibrated`. `without_drop` maps the position of a drop to the risk of the twin without it,
-    `twins` the name of another one thing that was changed (`fresh_samples`, the ideal world; `label_noise`, clean
-    labels; ...) to the risk of that twin; same shape and same sisters. Optional curves, and `reference`, the loss that
-    the best model would have: `sim.further`.
+    `train_loss_eval`, `risk_calibrated`; a regression has neither the second nor the last. `without_drop` maps the
+    position of a drop to the risk of the twin without it, `twins` the name of another one thing that was changed
+    (`fresh_samples`, the ideal world; `label_noise`, clean labels; ...) to the risk of that twin; same shape and same
+    sisters. Optional curves, and `reference`, the loss that the best model would have: `sim.further`.
     """
 
     epochs: np.ndarray
@@ -235,6 +235,8 @@ def _relief(expected: Expected, drops: list[int], all_rises: list[Rise]) -> list
 
 
 def _divergence(expected: Expected, drops: list[int], all_rises: list[Rise]) -> list[Event]:
+    if "population_accuracy" not in expected.curves:
+        return []  # a regression has no accuracy to diverge from
     risk, accuracy = expected.mean("risk"), expected.curves["population_accuracy"]
     calibrated = expected.curves.get("risk_calibrated")
     out = []
