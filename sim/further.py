@@ -170,7 +170,7 @@ def _blow_up(expected: Expected) -> list[Event]:
         infinite = np.flatnonzero(~np.isfinite(loss))
         below = np.flatnonzero(loss < loss[0])
     high = max(int(below[-1]) + 1 if below.size else 1, 1)  # from here to the end not below its first value
-    rose = high < len(loss) and bool(np.nanmax(loss[high:]) > loss[0])
+    rose = bool((loss[high:] > loss[0]).any())
     starts = [*infinite[:1].tolist(), *([high] if rose else [])]
     if not starts:
         return []

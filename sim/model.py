@@ -7,13 +7,14 @@ data sets, conditioned sampling, the tables of laws in the tests, reads that val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
+from sim.columns import Columns, columns_of
 from sim.labelled import LabelledRun
 
 __all__ = ["Model", "Tier"]
@@ -42,6 +43,10 @@ class Model:
     are keyed by (seed, purpose); see `sim.randomness`.
 
     `series` are the names that its runs may log; a run that leaves one out has no such series.
+
+    For millions of runs a model may have two more, which must give the same numbers: `draws(rngs)`, the recipes that
+    `draw` gives for each generator as arrays of shape (runs,), one a field; and `columns(recipes, seeds)`, the runs of
+    such recipes as arrays. `many` uses them where they are, and `draw` and `make` where they are not.
     """
 
     name: str
@@ -51,3 +56,11 @@ class Model:
     make: Callable[[Sequence[Any], Sequence[int]], list[LabelledRun]]
     series: tuple[str, ...]
     block: int
+    draws: Callable[[Sequence[np.random.Generator]], Mapping[str, np.ndarray]] | None = None
+    columns: Callable[[Mapping[str, np.ndarray], Sequence[int]], Columns] | None = None
+
+    def many(self, rngs: Sequence[np.random.Generator], seeds: Sequence[int]) -> Columns:
+        """Runs of recipes that are drawn from these generators, one each, as arrays."""
+        if self.draws is not None and self.columns is not None:
+            return self.columns(self.draws(rngs), seeds)
+        return columns_of(self.make([self.draw(rng) for rng in rngs], seeds), self.series)

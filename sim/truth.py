@@ -10,7 +10,7 @@ without a drop minus R. The numbers below are the definitions that scores use; s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -21,7 +21,7 @@ from detectors.shapes import Rise, rises
 from detectors.vocabulary import Event, Phenomenon
 from sim.further import further_events
 
-__all__ = ["Expected", "events", "is_null", "standard_error"]
+__all__ = ["Expected", "RiskRise", "events", "is_null", "risk_rises", "standard_error"]
 
 MATERIAL = 0.02  # a rise counts from this share of its bottom ...
 MATERIAL_SE = 4.0  # ... and this many standard errors
@@ -37,6 +37,13 @@ ACCURACY = 0.002
 ABOVE = 0.005
 ABOVE_EPOCHS = 3
 SPIKE_EPOCHS = 5
+VISIBLE = 3  # epochs within which a drop is to be seen
+_WIDTHS = {
+    "risk": "noise_width",
+    "train_loss": "noise_width_train_loss",
+    "population_accuracy": "noise_width_val_accuracy",
+}
+_LOSSES = ("risk", "risk_calibrated", "train_loss", "train_loss_eval")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,7 +55,10 @@ class Expected:
     `train_loss_eval`, `risk_calibrated`; a regression has neither the second nor the last. `without_drop` maps the
     position of a drop to the risk of the twin without it, `twins` the name of another one thing that was changed
     (`fresh_samples`, the ideal world; `label_noise`, clean labels; ...) to the risk of that twin; same shape and same
-    sisters. Optional curves, and `reference`, the loss that the best model would have: `sim.further`.
+    sisters. Curves that only some models have: `objective`, the part of the logged training loss that is no loss (a
+    penalty); `noise_width`, the standard deviation of the reading of the validation loss, and
+    `noise_width_train_loss`, `noise_width_val_accuracy`, of those series; and what `sim.further` names, `reference`
+    (the loss that the best model would have) among it.
     """
 
     epochs: np.ndarray
@@ -73,6 +83,25 @@ class Expected:
         mean: np.ndarray = self.curves[key].astype(np.float64).mean(0)
         return mean
 
+    def until(self, n: int) -> Expected:
+        """The first `n` epochs."""
+        return replace(
+            self,
+            epochs=self.epochs[:n],
+            learning_rate=self.learning_rate[:n],
+            curves={k: v[:, :n] for k, v in self.curves.items()},
+            without_drop={k: v[:, :n] for k, v in self.without_drop.items() if k < n},
+            twins={k: v[:, :n] for k, v in self.twins.items()},
+        )
+
+    def finite(self) -> int:
+        """How many epochs there are before the first one in which a loss is not finite."""
+        bad = np.zeros(len(self.epochs), bool)
+        for key in _LOSSES:
+            if key in self.curves:
+                bad |= ~np.isfinite(self.curves[key]).all(0)
+        return int(np.argmax(np.append(bad, True)))
+
     def se(self, key: str) -> np.ndarray:
         """Its standard error over sisters, shape (n,); 0 where exact."""
         return standard_error(self.curves[key])
@@ -88,18 +117,63 @@ def standard_error(samples: np.ndarray) -> np.ndarray:
 
 def is_null(expected: Expected) -> bool:
     """Whether every rise of R is negligible: under max(0.5 %, 2 s.e.) of its bottom."""
+    expected = expected.until(expected.finite())
     return all(_size(expected, r)[1] for r in rises(expected.mean("risk")))
 
 
+@dataclass(frozen=True, kw_only=True)
+class RiskRise:
+    """A rise of R, whatever it means: from its bottom at epoch `onset` to its top at `end`.
+
+    `size` is `material` from max(2 % of the bottom, 4 s.e.) on, `negligible` under max(0.5 %, 2 s.e.), else `grey`.
+    """
+
+    onset: float
+    end: float
+    prominence: float
+    relative: float
+    size: str
+
+
+def risk_rises(expected: Expected) -> tuple[RiskRise, ...]:
+    """Every rise of R with its prominence, those that are no event included."""
+    expected = expected.until(expected.finite())
+    risk = expected.mean("risk")
+    out = []
+    for rise in rises(risk) if len(risk) else ():
+        material, negligible = _size(expected, rise)
+        out.append(
+            RiskRise(
+                onset=float(expected.epochs[rise.a]),
+                end=float(expected.epochs[rise.b]),
+                prominence=rise.prominence,
+                relative=rise.prominence / abs(float(risk[rise.a])),
+                size="material" if material else "negligible" if negligible else "grey",
+            )
+        )
+    return tuple(out)
+
+
 def events(expected: Expected) -> tuple[Event, ...]:
-    """Every event in one run; those with `material=False` are grey and score nothing."""
+    """Every event in one run; those with `material=False` are grey and score nothing.
+
+    A run whose loss stops being a number is judged by the epochs before, but for its blow-up.
+    """
+    finite = expected.finite()
+    if finite < len(expected.epochs):
+        whole = further_events(expected, [], [])
+        before = events(expected.until(finite)) if finite > 1 else ()
+        return (
+            *(e for e in before if e.phenomenon != Phenomenon.BLOW_UP),
+            *(e for e in whole if e.phenomenon == Phenomenon.BLOW_UP),
+        )
     drops = drop_positions(expected.learning_rate)
     all_rises = [r for r in rises(expected.mean("risk")) if not _size(expected, r)[1]]
     return (
         *_overfitting(expected, drops, all_rises),
         *_gap(expected),
         *_drops(expected, drops),
-        *_relief(expected, drops, all_rises),
+        *_relief(expected, drops),
         *_divergence(expected, drops, all_rises),
         *_train_above_val(expected),
         *further_events(expected, drops, [r for r in all_rises if _size(expected, r)[0]]),
@@ -154,10 +228,36 @@ def _overfitting(expected: Expected, drops: list[int], all_rises: list[Rise]) ->
                 onset=expected.epochs[rise.a],
                 end=expected.epochs[rise.b],
                 band=_band(expected, drops, rise),
-                effect={"prominence": rise.prominence, "relative": rise.prominence / abs(risk[rise.a])},
+                effect={
+                    "prominence": rise.prominence,
+                    "relative": rise.prominence / abs(risk[rise.a]),
+                    **_kinds(expected, rise),
+                },
                 material=_size(expected, rise)[0],
             )
         )
+    return out
+
+
+def _kinds(expected: Expected, rise: Rise) -> dict[str, float]:
+    """The rise by kind, as far as the curves and twins are known, in the unit of the loss.
+
+    `memorisation`: what the ideal world, the twin with fresh samples at every step, does not share; `decision`: the
+    rise of the risk at the best temperature; `calibration`: the rest, which the temperature takes away; `accuracy`: the
+    change of accuracy, a number of its own.
+    """
+
+    def change(curve: np.ndarray) -> float:
+        return float((curve[:, rise.b].astype(np.float64) - curve[:, rise.a]).mean())
+
+    out = {}
+    if "fresh_samples" in expected.twins:
+        out["memorisation"] = rise.prominence - change(expected.twins["fresh_samples"])
+    if "risk_calibrated" in expected.curves:
+        out["decision"] = change(expected.curves["risk_calibrated"])
+        out["calibration"] = rise.prominence - out["decision"]
+    if "population_accuracy" in expected.curves:
+        out["accuracy"] = change(expected.curves["population_accuracy"])
     return out
 
 
@@ -177,7 +277,7 @@ def _gap(expected: Expected) -> list[Event]:
         return []
     threshold = GAP * mean_risk.min()
     near = np.abs(gap - threshold) <= 2 * se
-    onsets = {f"onset_{100 * s:.10g}pct": first(s) for s in (0.0, 0.05, 0.25)}
+    onsets = {f"onset_{100 * s:.10g}pct": first(s) for s in (0.0, 0.05, GAP, 0.25)}
     return [
         Event(
             phenomenon=Phenomenon.GENERALIZATION_GAP,
@@ -193,42 +293,84 @@ def _gap(expected: Expected) -> list[Event]:
 
 
 def _drops(expected: Expected, drops: list[int]) -> list[Event]:
+    """Every drop of the rate; its kind is what the drop did, where its twin tells (`_did`)."""
     rates = expected.learning_rate
-    return [
-        Event(phenomenon=Phenomenon.LR_DROP, onset=expected.epochs[d], effect={"factor": rates[d] / rates[d - 1]})
-        for d in drops
-    ]
-
-
-def _relief(expected: Expected, drops: list[int], all_rises: list[Rise]) -> list[Event]:
-    risk = expected.mean("risk")
     out = []
-    for d, following in pairwise([*drops, len(risk)]):
+    for d, following in pairwise([*drops, len(rates)]):
+        effect = {"factor": rates[d] / rates[d - 1], **_visible(expected, d)}
+        kind = ""
+        if d in expected.without_drop:
+            kind, did = _did(expected, d, _relief_ends(expected, d, following), following)
+            effect |= {"relief": did["mean"], "relief_largest": did["largest"]}
+        out.append(Event(phenomenon=Phenomenon.LR_DROP, onset=expected.epochs[d], kind=kind, effect=effect))
+    return out
+
+
+def _visible(expected: Expected, d: int) -> dict[str, float]:
+    """By how many noise widths a series moves within three epochs of a drop, at the most, where the noise is known."""
+    moved = []
+    for curve, key in _WIDTHS.items():
+        if curve in expected.curves and key in expected.curves and expected.curves[key][0, d - 1] > 0:
+            mean = expected.mean(curve)
+            moved.append(np.abs(mean[d : d + VISIBLE] - mean[d - 1]).max() / expected.curves[key][0, d - 1])
+    return {"visible_widths": float(max(moved))} if moved else {}
+
+
+def _relief_ends(expected: Expected, d: int, following: int) -> int:
+    """The first minimum of R after which R makes a material rise, else the last epoch before the next drop."""
+    relapse = [r.a for r in rises(expected.mean("risk")) if d <= r.a < following and _size(expected, r)[0]]
+    return relapse[0] if relapse else following - 1
+
+
+def _did(expected: Expected, d: int, end: int, following: int) -> tuple[str, dict[str, float]]:
+    """What the drop at position `d` did against its twin: its kind, and its numbers.
+
+    Kinds: `new_best` and `relief` (the mean of D up to `end` is over 0.5 % of R; R gets below its minimum before the
+    drop or not), `harmful` (it is under minus half of that), `slight` and `null` (over or under half of it).
+    """
+    risk = expected.mean("risk")
+    difference = expected.without_drop[d].astype(np.float64) - expected.curves["risk"]
+    window = difference[:, d : end + 1].mean(1)
+    mean, se = float(window.mean()), float(standard_error(window[:, None])[0])
+    level = abs(float(risk[d : end + 1].mean()))
+    best = bool(risk[d : end + 1].min() < risk[:d].min())
+    if abs(mean) < max(0.5 * RELIEF * level, NEGLIGIBLE_SE * se):
+        kind = "null"
+    elif mean < 0:
+        kind = "harmful"
+    elif mean <= max(RELIEF * level, RELIEF_SE * se):
+        kind = "slight"
+    else:
+        kind = "new_best" if best else "relief"
+    return kind, {
+        "mean": mean,
+        "mean_se": se,
+        "relative": mean / level,
+        "largest": float(difference[:, d:following].mean(0).max()),
+        "visible": float(risk[d - 1] - risk[end]),
+        "beats_best": float(best),
+    }
+
+
+def _relief(expected: Expected, drops: list[int]) -> list[Event]:
+    """Relief at each drop that has its twin; a null drop is none, its `lr_drop` says so, a harmful one is grey."""
+    n = len(expected.epochs)
+    out = []
+    for d, following in pairwise([*drops, n]):
         if d not in expected.without_drop:
             continue
-        relapse = [r.a for r in all_rises if d <= r.a < following and _size(expected, r)[0]]
-        end = relapse[0] if relapse else following - 1
-        difference = expected.without_drop[d].astype(np.float64) - expected.curves["risk"]
-        window = difference[:, d : end + 1].mean(1)
-        mean, se = float(window.mean()), float(standard_error(window[:, None])[0])
-        level = abs(float(risk[d : end + 1].mean()))
-        threshold = max(RELIEF * level, RELIEF_SE * se)
-        if abs(mean) < max(0.5 * RELIEF * level, NEGLIGIBLE_SE * se):
-            continue  # a null drop: nothing to find
+        end = _relief_ends(expected, d, following)
+        kind, effect = _did(expected, d, end, following)
+        if kind == "null":
+            continue
         out.append(
             Event(
                 phenomenon=Phenomenon.LR_DROP_RELIEF,
                 onset=expected.epochs[d],
-                end=expected.epochs[end] if end < len(risk) - 1 else None,
-                kind="harmful" if mean < 0 else ("new_best" if risk[d : end + 1].min() < risk[:d].min() else "relief"),
-                effect={
-                    "mean": mean,
-                    "mean_se": se,
-                    "relative": mean / level,
-                    "largest": float(difference[:, d:following].mean(0).max()),
-                    "visible": float(risk[d - 1] - risk[end]),
-                },
-                material=mean > threshold,
+                end=expected.epochs[end] if end < n - 1 else None,
+                kind=("new_best" if effect["beats_best"] else "relief") if kind == "slight" else kind,
+                effect=effect,
+                material=kind in ("new_best", "relief"),
             )
         )
     return out
@@ -264,7 +406,7 @@ def _divergence(expected: Expected, drops: list[int], all_rises: list[Rise]) -> 
 
 
 def _train_above_val(expected: Expected) -> list[Event]:
-    train, risk, train_eval = (expected.curves[k] for k in ("train_loss", "risk", "train_loss_eval"))
+    train, risk = expected.curves["train_loss"], expected.curves["risk"]
     excess = (train.astype(np.float64) - risk).mean(0)
     se = standard_error(train - risk)
     threshold = np.maximum(ABOVE * np.abs(expected.mean("risk")), 2 * se)
@@ -275,7 +417,7 @@ def _train_above_val(expected: Expected) -> list[Event]:
     for lo, hi in _stretches(_joined(above, unclear)):
         if max(b - a for a, b in _stretches(above[lo:hi])) < ABOVE_EPOCHS:
             continue
-        parts = _parts(train, train_eval, risk, lo, hi)
+        parts = _parts(expected, lo, hi)
         whole = sum(parts.values())
         cause = max(parts, key=lambda k: parts[k])
         near = above | (np.abs(excess - threshold) <= 2 * se)
@@ -293,23 +435,22 @@ def _train_above_val(expected: Expected) -> list[Event]:
     return out
 
 
-def _parts(train: np.ndarray, train_eval: np.ndarray, risk: np.ndarray, lo: int, hi: int) -> dict[str, float]:
-    """T − R over epochs lo..hi-1 in parts: lag + mode + (L − R); no model here adds terms to the training loss.
+def _parts(expected: Expected, lo: int, hi: int) -> dict[str, float]:
+    """T − R over epochs lo..hi-1 in parts: lag + mode + objective + (L − R).
 
     The mean of L over an epoch is taken by the trapezoid rule from L at its two ends; in the first epoch, whose start
-    is not measured, the whole excess of T over L counts as lag.
+    is not measured, the whole excess of T over L, but for what the objective adds, counts as lag. `objective` is in the
+    parts where a model says what extra terms its training loss has.
     """
-    level = train_eval.astype(np.float64).mean(0)
-    before = np.append(np.nan, level[:-1])
-    lag = (before + level) / 2 - level
-    lag[0] = train[:, 0].mean() - level[0]
-    mode = train.astype(np.float64).mean(0) - level - lag
-    difference = level - risk.astype(np.float64).mean(0)
-    return {
-        "lag": float(lag[lo:hi].mean()),
-        "mode": float(mode[lo:hi].mean()),
-        "train_minus_risk": float(difference[lo:hi].mean()),
-    }
+    train, level, risk = (expected.mean(key) for key in ("train_loss", "train_loss_eval", "risk"))
+    extra = expected.mean("objective") if "objective" in expected.curves else np.zeros_like(risk)
+    lag = (np.append(np.nan, level[:-1]) + level) / 2 - level
+    lag[0] = train[0] - extra[0] - level[0]
+    parts = {"lag": lag, "mode": train - level - lag - extra}
+    if "objective" in expected.curves:
+        parts["objective"] = extra
+    parts["train_minus_risk"] = level - risk
+    return {name: float(part[lo:hi].mean()) for name, part in parts.items()}
 
 
 def _joined(sure: np.ndarray, unsure: np.ndarray) -> np.ndarray:

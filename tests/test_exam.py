@@ -24,8 +24,9 @@ from detectors.catalogue import CATALOGUE
 from detectors.claims import STANDARD, FalseAlarms, Online, Recovers, claim_of, claims_of, standard
 from detectors.overfitting import Overfitting
 from detectors.vocabulary import Event, Finding, Run, Verdict, absent, found, undetermined
-from sim import composed
+from sim import exam
 from sim.composed import Composed, observe
+from sim.composed.noise import program
 from sim.exam import CHECKS, LEVELS, CheckFailed, check_detector, document, examine, parametrize_with_checks, render
 from sim.exam import replay as ask_again
 from sim.exam.candidate import Candidate, Misbehaved
@@ -411,8 +412,7 @@ def test_nothing_is_compiled_while_hypothesis_runs():
     examine(Mute(), level="quick", only=["finds_what_was_injected", "ignores_names"])
 
     def compiled() -> list[int]:
-        programs = composed._expectations(256), composed._observations(256, False)
-        return [*(p._cache_size() for p in programs), composed._observations.cache_info().currsize]
+        return [program(256)._cache_size(), program.cache_info().currsize]
 
     before = compiled()
     examine(Mute(), only=["finds_what_was_injected", "ignores_names", "finds_it_after_a_drop"])
@@ -641,7 +641,7 @@ def test_every_check_says_why_it_matters_and_after_whom():
 
 
 def test_the_checks_of_a_file_are_all_in_the_catalogue():
-    folder = Path(composed.__file__).parent / "exam"
+    folder = Path(exam.__file__).parent
     named = sum(
         text.count("\n@exact(") + text.count("\n@rate(")
         for text in (path.read_text() for path in folder.glob("*.py") if path.name not in ("exact.py", "rate.py"))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from detectors.catalogue import CATALOGUE
 from detectors.readers import Unreadable, read
-from sim import composed
 from sim.composed import Composed, compose_one, observe
+from sim.composed.noise import program
 from sim.schedules import Schedule
 from sim.strategies import (
     awkward_runs,
@@ -137,7 +137,7 @@ def test_lengths_that_cannot_be_are_refused(shortest, longest):
 def test_drawing_any_spec_compiles_nothing_new():
     observe(Composed(), [0])
     compose_one(Composed())
-    before = [p._cache_size() for p in (composed._expectations(256), composed._observations(256, False))]
+    before = program(256)._cache_size()
 
     @given(labelled_runs(mixtures() | with_event("overfitting") | without_event("lr_drop", longest=250)))
     def draw(labelled):
@@ -145,4 +145,4 @@ def test_drawing_any_spec_compiles_nothing_new():
 
     draw()
 
-    assert [p._cache_size() for p in (composed._expectations(256), composed._observations(256, False))] == before
+    assert program(256)._cache_size() == before

@@ -1,0 +1,199 @@
+"""What makes a composed run: a few dozen scalars, checked on construction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from sim.recipe import BadRecipe
+from sim.schedules import BadSchedule, Schedule
+
+__all__ = ["DROPS", "FIELDS", "Composed", "columns_of", "recipes_of"]
+
+DROPS = 3  # a composed run has at most this many
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Composed:
+    """A composed run: scalars only. The defaults make a healthy one; 0 switches an event off.
+
+    Losses in nats, times in epochs; what begins at epoch `..._at` is first seen in the next one. The equations that
+    give each scalar its meaning are in `sim.composed.expectation`, those of the noise in `sim.composed.noise`.
+    """
+
+    epochs: int = 200
+    # the schedule: `drop_1` .. `drop_3` are milestones (epochs at the old rate), 0 for none, each times `factor`; or a
+    # cosine; or stable and then linear over the last share `wsd` of the run. Both end at `final` times the peak.
+    learning_rate: float = 0.1
+    warmup: int = 0
+    drop_1: int = 0
+    drop_2: int = 0
+    drop_3: int = 0
+    factor: float = 0.2
+    cosine: int = 0
+    wsd: float = 0.0
+    final: float = 0.0
+    # the descent: exponential, or with `power` a power law; `pace` makes its clock depend on the rate
+    initial: float = 2.3
+    bayes: float = 0.5
+    decay: float = 8.0
+    train_bayes: float = 0.47
+    train_decay: float = 9.0
+    power: float = 0.0
+    pace: float = 0.0
+    underfit: float = 0.0
+    delay: int = 0
+    plateau_at: int = 0
+    plateau_span: int = 0
+    # the noise floor of SGD
+    noise_floor: float = 0.0
+    relax: float = 1.0
+    # rises
+    overfit: float = 0.0
+    overfit_at: int = 0
+    overfit_span: int = 50
+    overfit_shape: float = 1.0
+    double_descent: float = 0.0
+    double_descent_at: int = 0
+    double_descent_span: int = 50
+    shared: float = 0.0
+    drift: float = 0.0
+    drift_at: int = 0
+    drift_span: int = 50
+    calibration_share: float = 1.0
+    gain: float = 0.0
+    # accidents
+    jump: float = 0.0
+    jump_at: int = 0
+    spike: float = 0.0
+    spike_at: int = 0
+    spike_span: int = 2
+    swing: float = 0.0
+    swing_at: int = 0
+    swing_span: int = 40
+    swing_period: int = 2
+    blow_up_at: int = 0
+    blow_up_span: int = 0
+    # accuracies, and what a training loop adds to its loss
+    top: float = 0.95
+    slope: float = 0.3
+    train_top: float = 0.97
+    mode: float = 0.0
+    objective: float = 0.0
+    # the noise of the evaluation
+    noise: float = 0.01
+    rho: float = 0.0
+    accuracy_noise: float = 0.003
+    train_noise: float = 0.005
+    growth: float = 0.0
+    noise_rate: float = 0.0
+    tails: int = 0
+    val_size: int = 0
+    logged: int = 1
+
+    def __post_init__(self) -> None:
+        def allow(name: str, ok: object, allowed: str) -> None:
+            if not ok:
+                raise BadRecipe(f"{name}={getattr(self, name)!r}: allowed is {allowed}")
+
+        values = _values(self)
+        for name, value in zip(FIELDS, values, strict=True):
+            try:
+                finite = math.isfinite(value)
+            except (TypeError, OverflowError):
+                finite = False
+            allow(name, finite, "a finite number")
+        for name in _WHOLE:
+            allow(name, getattr(self, name) == int(getattr(self, name)), "a whole number")
+        allow("epochs", self.epochs >= 2, "2 or more")
+        for name in _POSITIVE:
+            allow(name, getattr(self, name) > 0, "above 0")
+        for name in _NOT_NEGATIVE:
+            allow(name, getattr(self, name) >= 0, "0 or more")
+        for name in ("cosine", "logged"):
+            allow(name, getattr(self, name) in (0, 1), "0 or 1")
+        for name in ("double_descent", "top", "train_top"):
+            allow(name, 0 <= getattr(self, name) <= 1, "a share in [0, 1]")
+        allow("tails", self.tails in (0, 1), "0 (normal) or 1 (Student's t with 4 degrees of freedom)")
+        allow("rho", 0 <= self.rho < 1, "a coefficient in [0, 1)")
+        allow("swing_period", self.swing_period >= 2, "2 or more epochs")
+        lowest = max(self.bayes, self.train_bayes) + self.underfit
+        allow("initial", self.initial >= lowest, f"at least bayes and train_bayes, each with underfit: {lowest:g}")
+        allow("noise_rate", abs(self.noise_rate) <= 2, "an exponent in [-2, 2]")
+        self._check_schedule(allow)
+
+    def _check_schedule(self, allow: Callable[[str, object, str], None]) -> None:
+        dropped = bool(self.drop_1 or self.drop_2 or self.drop_3)
+        allow("cosine", not (self.cosine and dropped), "0 with drops")
+        allow("wsd", 0 <= self.wsd <= 1, "a share of the run in [0, 1]")
+        allow("wsd", not (self.wsd and (dropped or self.cosine)), "0 with drops or a cosine")
+        allow("final", 0 <= self.final < 1, "a share of the peak rate in [0, 1)")
+        allow("final", not self.final or self.cosine or self.wsd, "0 without a cosine or wsd, which end there")
+        allow("warmup", 0 <= self.warmup < self.epochs, f"a number of epochs in [0, {self.epochs})")
+        allow("factor", 0 < self.factor <= 1, "a number in (0, 1]")
+        if dropped:
+            milestones = [m for m in (self.drop_1, self.drop_2, self.drop_3) if m]
+            if not all(1 <= a < b for a, b in zip(milestones, [*milestones[1:], self.epochs], strict=True)):
+                raise BadRecipe(
+                    f"drop_1..drop_3: milestones={tuple(milestones)!r}: allowed are increasing epochs in "
+                    f"[1, {self.epochs}), 0 for none"
+                )
+
+    def __repr__(self) -> str:
+        """What differs from the defaults, as code."""
+        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"Composed({', '.join(changed)})"
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """The epochs after which the rate drops."""
+        return tuple(m for m in (self.drop_1, self.drop_2, self.drop_3) if m)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule that the drops make, or the cosine, or the warm-up, stable and decay phases."""
+        if self.cosine:
+            return Schedule(kind="cosine", milestones=(), warmup=self.warmup, final=self.final)
+        if self.wsd:
+            return Schedule(kind="wsd", milestones=(), warmup=self.warmup, final=self.final, decay=self.wsd)
+        if self.factor == 1:
+            return Schedule(kind="constant", milestones=(), warmup=self.warmup)
+        try:
+            return Schedule(kind="step", milestones=self.milestones, factor=self.factor, warmup=self.warmup)
+        except BadSchedule as error:  # the checks above leave none; should one be missing, name the fields
+            raise BadRecipe(f"drop_1..drop_3: {error}") from None
+
+
+FIELDS = tuple(f.name for f in fields(Composed))
+_WHOLE = tuple(f.name for f in fields(Composed) if f.type == "int")
+_POSITIVE = (
+    *("decay", "train_decay", "relax", "overfit_span", "drift_span", "overfit_shape", "learning_rate"),
+    *("double_descent_span", "spike_span", "swing_span"),
+)
+_NOT_NEGATIVE = (
+    *("bayes", "train_bayes", "power", "pace", "underfit", "delay", "plateau_at", "plateau_span", "noise_floor"),
+    *("overfit", "overfit_at", "double_descent_at", "shared", "drift", "drift_at", "jump", "jump_at", "spike"),
+    *("spike_at", "swing", "swing_at", "blow_up_at", "blow_up_span", "slope", "objective", "noise"),
+    *("accuracy_noise", "train_noise", "val_size"),
+)
+_values = attrgetter(*FIELDS)
+
+
+def columns_of(specs: Sequence[Composed]) -> dict[str, np.ndarray]:
+    """The fields of many recipes as arrays of shape (specs,), float64."""
+    table = np.array([_values(s) for s in specs], np.float64).reshape(len(specs), len(FIELDS))
+    return {name: np.ascontiguousarray(table[:, k]) for k, name in enumerate(FIELDS)}
+
+
+def recipes_of(columns: Mapping[str, np.ndarray]) -> list[Composed]:
+    """The recipes in such columns: `columns_of` backwards, each checked."""
+    out = []
+    for row in zip(*columns.values(), strict=True):
+        values: dict[str, Any] = dict(zip(columns, map(float, row), strict=True))
+        out.append(Composed(**values | {k: int(values[k]) for k in _WHOLE if k in values}))
+    return out
