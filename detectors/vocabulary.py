@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -96,6 +96,9 @@ class Run:
         object.__setattr__(self, "series", MappingProxyType(series))
         object.__setattr__(self, "notes", tuple(self.notes))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), _plain_fields(self))
+
     def __len__(self) -> int:
         return int(self.epochs.size)
 
@@ -175,6 +178,9 @@ class Event:
         object.__setattr__(self, "band", (float(lo), float(hi)))
         object.__setattr__(self, "effect", MappingProxyType({k: float(v) for k, v in self.effect.items()}))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), _plain_fields(self))
+
     def distance_to_band(self, epoch: float) -> float:
         """How far, in epochs, a claimed onset lies from the band; 0 inside it."""
         assert self.band is not None  # set on construction
@@ -217,6 +223,9 @@ class Finding:
         object.__setattr__(self, "onset_interval", (float(lo), float(hi)))
         object.__setattr__(self, "effect", MappingProxyType(dict(self.effect)))
         object.__setattr__(self, "evidence", MappingProxyType(dict(self.evidence)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), _plain_fields(self))
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -291,6 +300,16 @@ def _frozen(values: object, what: str) -> np.ndarray:
         raise BadRun(f"{what} must have one axis, not shape {array.shape}")
     array.setflags(write=False)
     return array
+
+
+def _plain_fields(value: Any) -> dict[str, Any]:
+    """The fields of a value as they travel to another process: a read-only mapping cannot."""
+    held = {f.name: getattr(value, f.name) for f in fields(value)}
+    return {name: dict(part) if isinstance(part, MappingProxyType) else part for name, part in held.items()}
+
+
+def _made_again(kind: Any, held: Mapping[str, Any]) -> Any:
+    return kind(**held)
 
 
 def _check_span(phenomenon: str, onset: float, end: float | None) -> None:

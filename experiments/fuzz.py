@@ -463,7 +463,7 @@ def specimen(number: int) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library that holds it
             return HOLDERS[rng.integers(len(HOLDERS))](columns, rng)
-    except Exception:
+    except BaseException:  # a panic of Polars is no Exception
         return columns
 
 
@@ -510,7 +510,7 @@ def ask(log: Any, format: str | None, tally: Tally) -> None:
         tally.unreadable += 1
         if len(str(error).splitlines()) != 1:
             problem = f"a message of several lines: {error!r}"
-    except Exception:
+    except BaseException:  # a panic of Polars is no Exception
         problem = traceback.format_exc()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -525,14 +525,11 @@ def ask(log: Any, format: str | None, tally: Tally) -> None:
 
 def chunk(name: str, first: int, files: int, keep: str | None) -> Tally:
     """Files `first` and on of a format, in this process, whose memory is bounded from here on."""
-    if name == MEMORY:
-        import pandas  # noqa: F401, before memory is bounded
-        import polars  # noqa: F401
-    else:
-        seeds(name)
     signal.signal(signal.SIGALRM, too_long)
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (held + LARGEST, resource.RLIM_INFINITY))
+    if name != MEMORY:  # Polars ends the process where its threads are refused their share
+        seeds(name)
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + LARGEST, resource.RLIM_INFINITY))
     tally = Tally()
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as scratch, warnings.catch_warnings():
@@ -552,6 +549,8 @@ def chunk(name: str, first: int, files: int, keep: str | None) -> Tally:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_bytes(content)
     tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if tally.peak > LARGEST / (1 << 20):
+        tally.failures.append(f"{name} {first} to {first + files - 1}: {tally.peak:.0f} MiB")
     return tally
 
 

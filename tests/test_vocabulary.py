@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -399,3 +401,17 @@ def test_anything_with_a_phenomenon_that_detects_is_a_detector():
 
     assert isinstance(Mine(), Detector)
     assert not isinstance(Nameless(), Detector)
+
+
+@pytest.mark.parametrize("again", [lambda v: pickle.loads(pickle.dumps(v)), copy.deepcopy], ids=["pickle", "deepcopy"])
+def test_values_travel_to_other_processes_and_stay_read_only(again):
+    run = Run(epochs=[1, 2], series={"val_loss": [2.0, np.nan]}, notes=("said",))
+    finding = Finding(phenomenon="x", onset=1, onset_interval=(1, 2), level=0.9, known_at=2, effect={"size": 1.0})
+    event = Event(phenomenon="x", onset=1, effect={"size": 1.0})
+    run_again, verdict, event_again = again((run, found("x", [finding]), event))
+
+    assert np.array_equal(run_again["val_loss"], run["val_loss"], equal_nan=True)
+    assert (run_again.notes, verdict.findings, event_again) == (run.notes, (finding,), event)
+    assert not run_again["val_loss"].flags.writeable
+    with pytest.raises(TypeError):
+        run_again.series["train_loss"] = run.epochs

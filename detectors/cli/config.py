@@ -27,6 +27,7 @@ KEYS: dict[str, Callable[[object], Any]] = {
     "detectors": values.names(list(CATALOGUE)),
     "fail_on": values.names(list(CATALOGUE)),
     "format": values.one_of([format.NAME for format in FORMATS]),
+    "jobs": values.jobs,
     "map": values.mapping,
     "quiet": values.switch,
     "skip": values.names(list(CATALOGUE)),

@@ -5,25 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from detectors.catalogue import CATALOGUE, built_in
-from detectors.cli import values
+from detectors.cli import pool, values
 from detectors.cli.help import epilog
 from detectors.cli.paths import logs
 from detectors.cli.status import FOUND, MEANING, OK, UNREADABLE, USAGE
 from detectors.cli.terminal import coloured, complain, speaks_unicode, width
-from detectors.diagnosis import Diagnosis, diagnose
+from detectors.diagnosis import Diagnosis
 from detectors.progress import progress, say
-from detectors.readers import FORMATS, Unreadable, read
+from detectors.readers import FORMATS
 from detectors.report.document import document, unreadable
 from detectors.report.summary import Row, line, row, table, total
 from detectors.report.text import Ink, render
-from detectors.vocabulary import BadRun, Detector
+from detectors.vocabulary import Detector
 
 __all__ = ["configure"]
 
@@ -83,6 +83,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME,...",
         help="exit with status 3 where one of these detectors found something",
     )
+    parser.add_argument(
+        "--jobs",
+        type=values.jobs,
+        default=0,
+        metavar="N",
+        help="processes to read in; default: one, and a core each where there are hundreds of logs",
+    )
     parser.epilog = epilog(_EXAMPLES, MEANING)
     parser.set_defaults(run=_run)
 
@@ -98,13 +105,22 @@ def _run(args: argparse.Namespace) -> int:
     kept: list[Diagnosis] = []
     found: Counter[str] = Counter()
     paths = logs(args.paths)
-    with progress(len(paths), "logs", quiet=args.quiet or answers.speaks) as advance:
-        for path in paths:
-            for diagnosis in answers.about(path):
-                found.update(str(v.phenomenon) for v in diagnosis.verdicts if v.findings)
-                if args.plot or args.html:
-                    kept.append(diagnosis)
-            advance(1)
+    ask = pool.Question(args.alpha, tuple(answers.detectors), args.format, tuple(args.map))
+    try:
+        with (
+            progress(len(paths), "logs", quiet=args.quiet or answers.speaks) as advance,
+            closing(pool.answers(ask, paths, pool.processes(args.jobs, paths))) as given,
+        ):
+            for answer in given:
+                answers.say(answer)
+                for diagnosis in answer.diagnoses:
+                    found.update(str(v.phenomenon) for v in diagnosis.verdicts if v.findings)
+                    if args.plot or args.html:
+                        kept.append(diagnosis)
+                advance(1)
+    except BrokenProcessPool:
+        complain("a process that read logs has died, for want of memory perhaps: try --jobs 1")
+        return UNREADABLE
     answers.finish(found)
     if kept and args.plot:
         try:
@@ -137,24 +153,19 @@ class _Answers:
         # to a terminal it speaks while it reads, where a bar would be in the way
         self.speaks = not (args.json or args.summary) and sys.stdout.isatty()
 
-    def about(self, path: str) -> Iterator[Diagnosis]:
-        """Read a log, say what is in it, and hand its diagnoses on."""
-        try:
-            start = time.perf_counter()
-            runs = read(path, format=self.args.format, mapping=dict(self.args.map) or None)
-            middle = time.perf_counter()
-            done = [diagnose(run, alpha=self.args.alpha, detectors=self.detectors) for run in runs]
-        except (Unreadable, BadRun) as error:
+    def say(self, answer: pool.Answer) -> None:
+        """Say what became of one log."""
+        if answer.error:
             self.unreadable += 1
-            complain(str(error))
-            self.documents.append(unreadable(path, str(error)))
+            complain(answer.error)
+            self.documents.append(unreadable(answer.path, answer.error))
             return
-        self.runs += len(done)
-        for diagnosis in done:
+        self.runs += len(answer.diagnoses)
+        for diagnosis in answer.diagnoses:
             self._say(diagnosis)
-            yield diagnosis
         if self.args.verbose:
-            complain(f"{path}: read in {middle - start:.3f} s, diagnosed in {time.perf_counter() - middle:.3f} s")
+            times = f"read in {answer.reading:.3f} s, diagnosed in {answer.diagnosing:.3f} s"
+            complain(f"{answer.path}: {times}")
 
     def _say(self, diagnosis: Diagnosis) -> None:
         args = self.args

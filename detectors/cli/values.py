@@ -10,7 +10,9 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Collect", "alpha", "mapping", "names", "one_of", "pair", "switch"]
+__all__ = ["Collect", "alpha", "jobs", "mapping", "names", "one_of", "pair", "switch"]
+
+MOST_JOBS = 256
 
 
 def alpha(value: object) -> float:
@@ -21,6 +23,14 @@ def alpha(value: object) -> float:
         number = float("nan")
     if not 0 < number < 1:
         raise ArgumentTypeError(f"{value!r}: allowed is a number between 0 and 1")
+    return number
+
+
+def jobs(value: object) -> int:
+    """A number of processes."""
+    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 5 else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= MOST_JOBS:
+        raise ArgumentTypeError(f"{value!r}: allowed is a whole number from 1 to {MOST_JOBS}")
     return number
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, count, islice, takewhile
 
 from detectors.readers import names
@@ -29,13 +30,16 @@ class Header:
     columns: tuple[str, ...]
 
 
+@lru_cache(maxsize=2)  # a log is asked whether it has one, and then where
 def find(text: str) -> Header | None:
     """The first line of names that we know, else the first line of names with a line of as many numbers below it."""
     lines = [(n, end, line) for n, end, line in takewhile(_near, islice(_lines(text), CHATTER)) if line.strip()]
     data = [(n, end, line) for n, end, line in lines if not line.lstrip().startswith("#")]
-    named = [_columns(line) for _, _, line in data]
+    named: list[tuple[str, list[str]]] = []  # found as far as needed: mostly the first line is the header
     for known in (True, False):
-        for i, (n, end, _) in enumerate(data):
+        for i, (n, end, row) in enumerate(data):
+            if i == len(named):
+                named.append(_columns(row))
             delimiter, columns = named[i]
             if _is_header(columns, [row for _, _, row in data[i + 1 : i + 1 + BELOW]], delimiter, known):
                 return Header(n, end, delimiter, unique(columns))

@@ -94,7 +94,12 @@ class Meaning:
 
 def snake(name: str) -> str:
     """`name` in lower case with underscores and without a percent sign in brackets: "test_error(%)" is test_error."""
-    name = name[:LONGEST].replace("(%)", "").replace("[%]", "")
+    return _snake(name[:LONGEST])
+
+
+@lru_cache(maxsize=1 << 14)  # logs of many runs have the same names again and again
+def _snake(name: str) -> str:
+    name = name.replace("(%)", "").replace("[%]", "")
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name)
     return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
 
@@ -104,7 +109,7 @@ def lookup(name: str) -> Meaning | None:
     return _meaning(snake(name))
 
 
-@lru_cache(maxsize=1 << 14)  # logs of many runs have the same names again and again
+@lru_cache(maxsize=1 << 14)
 def _meaning(spelled: str) -> Meaning | None:
     for series, spellings in OTHERS.items():
         if spelled in spellings:

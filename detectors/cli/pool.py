@@ -1,0 +1,112 @@
+"""Logs read and diagnosed, side by side in several processes where there are many, and answered in their order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+
+from detectors.diagnosis import Diagnosis, diagnose
+from detectors.readers import Unreadable, read
+from detectors.vocabulary import BadRun, Detector
+
+__all__ = ["Answer", "Question", "answers", "processes"]
+
+MANY = 200  # logs for which it is worth to start further processes: half a second each
+SHARE = 16  # logs that a process is given at once
+AHEAD = 4  # shares a process that may be done before they are asked for
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one log: its diagnoses, or why it could not be read; and the seconds that both took."""
+
+    path: str
+    diagnoses: tuple[Diagnosis, ...] = ()
+    error: str = ""
+    reading: float = 0.0
+    diagnosing: float = 0.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of each log."""
+
+    alpha: float
+    detectors: tuple[Detector, ...]
+    format: str | None = None
+    mapping: tuple[tuple[str, str], ...] = ()
+
+    def __call__(self, path: str) -> Answer:
+        """Read one log, and ask about each of its runs."""
+        start = time.perf_counter()
+        try:
+            runs = read(path, format=self.format, mapping=dict(self.mapping) or None)
+            middle = time.perf_counter()
+            done = tuple(diagnose(run, alpha=self.alpha, detectors=self.detectors) for run in runs)
+        except (Unreadable, BadRun) as error:
+            return Answer(path, error=str(error))
+        return Answer(path, done, reading=middle - start, diagnosing=time.perf_counter() - middle)
+
+
+def processes(jobs: int, paths: Sequence[str]) -> int:
+    """How many processes to use where `jobs` were asked for; 0 leaves it to the number of logs and of cores."""
+    if "-" in paths:  # nobody else can read this process' standard input
+        return 1
+    return min(jobs, len(paths)) if jobs else (_cores() if len(paths) >= MANY else 1)
+
+
+def answers(ask: Callable[[str], Answer], paths: Sequence[str], jobs: int) -> Generator[Answer]:
+    """The answer about each path, in order, of `jobs` processes; of this one where it is one.
+
+    `BrokenProcessPool` where one of them died, mostly for want of memory. Close it to end the others.
+    """
+    if jobs == 1:
+        yield from map(ask, paths)
+        return
+    # started anew, not forked: numpy's threads do not survive a fork
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_behave)
+    ours = set(multiprocessing.active_children())
+    try:
+        share = min(SHARE, max(1, len(paths) // (AHEAD * jobs)))
+        waiting: deque[Future[list[Answer]]] = deque()
+        for at in range(0, len(paths), share):
+            waiting.append(pool.submit(_each, ask, paths[at : at + share]))
+            if len(waiting) > AHEAD * jobs:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - ours:
+            child.terminate()
+        raise
+    pool.shutdown()
+
+
+def _each(ask: Callable[[str], Answer], paths: Sequence[str]) -> list[Answer]:
+    return [ask(path) for path in paths]
+
+
+def _behave() -> None:
+    """In a further process: end silently by Ctrl-C, and with the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
