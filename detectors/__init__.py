@@ -20,7 +20,6 @@ from detectors.vocabulary import (
     found,
     undetermined,
 )
-from detectors.watch import Watch
 
 __all__ = [
     "CATALOGUE",
@@ -34,7 +33,6 @@ __all__ = [
     "Run",
     "Unreadable",
     "Verdict",
-    "Watch",
     "absent",
     "built_in",
     "detect_many",

@@ -12,7 +12,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from detectors.cli.help import epilog
+
 __all__ = ["demo", "generate", "validate"]
+
+_NEEDED = ("jax", "optax", "pyarrow", "tqdm", "matplotlib", "hypothesis")
+_EXTRA = {**dict.fromkeys(_NEEDED, "sim"), "ray": "ray"}  # which extra brings a package
 
 
 def demo(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +28,35 @@ def demo(parser: argparse.ArgumentParser) -> None:
 
 
 def generate(parser: argparse.ArgumentParser) -> None:
-    """Write labelled runs as Parquet: observed series, events, and the recipe of each."""
-    parser.add_argument("--tier", choices=("composed", "trained"), required=True)
+    """Write labelled runs as Parquet: observed series, truth, events, and the recipe of each."""
+    parser.add_argument("--tier", choices=("composed", "analytic", "trained"), help="its first model, unless --model")
+    parser.add_argument("--model", metavar="NAME", help="a synthetic model; a wrong name lists them")
     parser.add_argument("--runs", type=_positive, required=True, metavar="N")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to go on with")
+    parser.add_argument("--recipe", metavar="FILE", help="TOML that says how settings are distributed, or an example")
     parser.add_argument("--seed", type=_whole, default=0, help="of the data set (default 0)")
+    parser.add_argument(
+        "--split", type=_split, default=(0.8, 0.1, 0.1), metavar="A/B/C", help="train, validation, test: 0.8/0.1/0.1"
+    )
+    parser.add_argument("--shard-runs", type=_positive, metavar="N", help="runs in a file, rounded up to whole blocks")
+    parser.add_argument("--workers", type=_positive, metavar="W", help="default: one a core where that is faster")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="default: local")
+    parser.add_argument("--address", default="", metavar="A", help="of a Ray cluster; default: a new one here")
+    cache = parser.add_mutually_exclusive_group()
+    cache.add_argument("--cache", metavar="DIR", help="where compiled programs are kept (or CURVESENSE_CACHE)")
+    cache.add_argument("--no-cache", action="store_true", help="keep no compiled programs")
+    parser.epilog = epilog(
+        {
+            "curvesense generate --tier composed --runs 10000 --out runs": "ten thousand curves in closed form",
+            "curvesense generate --recipe overfitting --runs 1000 --out rises": "of a recipe that comes with us",
+            "curvesense generate --tier trained --runs 64 --out nets --engine ray --address auto": "on a Ray cluster",
+        },
+        {
+            0: "the data set is complete",
+            2: "wrong usage, or it cannot be written; what is complete stays, and the same command goes on",
+            130: "interrupted by Ctrl-C; likewise",
+        },
+    )
     parser.set_defaults(run=_with_sim(_generate), quiet=False)
 
 
@@ -55,14 +84,44 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _generate(args: argparse.Namespace) -> int:
-    from sim.dataset import write
+    from sim.catalogue import MODELS, model
+    from sim.dataset import plan, produce, workers_for
+    from sim.engines import Crowd, Lost
+    from sim.machine import cache_folder
+    from sim.recipe_file import BadRecipeFile, load
 
     try:
-        written = write(args.out, tier=args.tier, runs=args.runs, seed=args.seed, quiet=args.quiet)
+        name, recipes = load(args.recipe) if args.recipe else ("", "")
+        wanted = args.model or name or args.tier
+        if not wanted:
+            raise ValueError("which runs? allowed are --tier, --model and --recipe")
+        chosen = model(wanted)
+        if name and chosen.name != name:
+            raise ValueError(f"--model {wanted}: {args.recipe} is for {name}")
+        if args.tier and chosen.tier != args.tier:
+            raise ValueError(f"--tier {args.tier}: {chosen.name} is of the tier {chosen.tier}")
+        planned = plan(
+            chosen.name, runs=args.runs, seed=args.seed, split=args.split, shard=args.shard_runs, recipes=recipes
+        )
+        workers = args.workers or workers_for(planned)
+        cache = None if args.no_cache else cache_folder(args.cache)
+        if cache and not args.quiet and sys.stderr.isatty():
+            print(f"compiled programs are kept in {cache} (--cache DIR, --no-cache)", file=sys.stderr)
+        crowd = Crowd(workers=workers, cache=cache, address=args.address)
+        written = produce(args.out, planned, crowd, engine=args.engine, quiet=args.quiet)
+    except KeyError as error:
+        print(f"curvesense: --model: {error.args[0]} (of {len(MODELS)} models)", file=sys.stderr)
+        return 2
     except OSError as error:
+        print(f"curvesense: {error.strerror if error.errno and error.strerror else error}", file=sys.stderr)
+        return 2
+    except (BadRecipeFile, Lost, ValueError) as error:
         print(f"curvesense: {error}", file=sys.stderr)
         return 2
-    print(f"wrote {args.runs} {args.tier} runs to {written}")
+    except KeyboardInterrupt:
+        print("curvesense: stopped; what is complete stays, and the same command goes on", file=sys.stderr)
+        raise
+    print(f"wrote {args.runs} {chosen.name} runs to {written}")
     return 0
 
 
@@ -117,9 +176,10 @@ def _with_sim(command: Callable[[argparse.Namespace], int]) -> Callable[[argpars
         try:
             return command(args)
         except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] not in ("jax", "optax", "pyarrow", "tqdm", "matplotlib", "hypothesis"):
+            extra = _EXTRA.get((error.name or "").split(".")[0])
+            if extra is None:
                 raise
-            print(f"curvesense: this command needs {error.name}: pip install 'curvesense[sim]'", file=sys.stderr)
+            print(f"curvesense: this command needs {error.name}: pip install 'curvesense[{extra}]'", file=sys.stderr)
             return 2
 
     return run
@@ -139,6 +199,16 @@ def _seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r}: allowed are seconds above 0")
     return value
+
+
+def _split(text: str) -> tuple[float, float, float]:
+    try:
+        train, validation, test = map(float, text.split("/"))
+    except ValueError:
+        train = validation = test = float("nan")
+    if not (min(train, validation, test) >= 0 and abs(train + validation + test - 1) < 1e-9):
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are three shares that add up to 1, as in 0.8/0.1/0.1")
+    return train, validation, test
 
 
 def _positive(text: str) -> int:

@@ -14,10 +14,27 @@ from typing import Any
 
 import numpy as np
 
-from sim.columns import Columns, columns_of
+from sim.batch import Batch
 from sim.labelled import LabelledRun
 
-__all__ = ["Model", "Tier"]
+__all__ = ["CURVES", "Model", "Tier"]
+
+#: The expectations that there are; a model need not know all of them.
+CURVES = (
+    "risk",
+    "population_accuracy",
+    "train_loss",
+    "train_loss_eval",
+    "risk_calibrated",
+    "train_accuracy",
+    "train_accuracy_eval",
+    "objective",
+    "noise_width",
+    "noise_width_train_loss",
+    "noise_width_val_accuracy",
+    "own_risk",
+    "own_train_loss_eval",
+)
 
 
 class Tier(StrEnum):
@@ -42,7 +59,8 @@ class Model:
     that is also the number of runs worth making at once. A twin shares each random draw with its run, because streams
     are keyed by (seed, purpose); see `sim.randomness`.
 
-    `series` are the names that its runs may log; a run that leaves one out has no such series.
+    `series` are the names that its runs may log; a run that leaves one out has no such series. `curves` are the names
+    of the expectations that it may know.
 
     For millions of runs a model may have two more, which must give the same numbers: `draws(rngs)`, the recipes that
     `draw` gives for each generator as arrays of shape (runs,), one a field; and `columns(recipes, seeds)`, the runs of
@@ -56,11 +74,16 @@ class Model:
     make: Callable[[Sequence[Any], Sequence[int]], list[LabelledRun]]
     series: tuple[str, ...]
     block: int
+    curves: tuple[str, ...] = CURVES
     draws: Callable[[Sequence[np.random.Generator]], Mapping[str, np.ndarray]] | None = None
-    columns: Callable[[Mapping[str, np.ndarray], Sequence[int]], Columns] | None = None
+    columns: Callable[[Mapping[str, np.ndarray], Sequence[int]], Batch] | None = None
 
-    def many(self, rngs: Sequence[np.random.Generator], seeds: Sequence[int]) -> Columns:
-        """Runs of recipes that are drawn from these generators, one each, as arrays."""
+    def many(self, rngs: Sequence[np.random.Generator], seeds: Sequence[int]) -> Batch:
+        """Runs of recipes that are drawn from these generators, one each, in columns."""
         if self.draws is not None and self.columns is not None:
             return self.columns(self.draws(rngs), seeds)
-        return columns_of(self.make([self.draw(rng) for rng in rngs], seeds), self.series)
+        return self.batch([self.draw(rng) for rng in rngs], seeds)
+
+    def batch(self, recipes: Sequence[Any], seeds: Sequence[int]) -> Batch:
+        """The runs that `make` gives, in columns. ValueError names a series or a curve that is not listed above."""
+        return Batch.of(self.make(recipes, seeds), self.series, self.curves)

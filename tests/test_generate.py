@@ -1,186 +1,40 @@
-"""Labelled runs on disk, and the commands that the simulator adds: what they write, and what they refuse."""
+"""The commands that the simulator adds: what they write, and what they refuse."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import jax
 import pytest
 
-from sim import commands, dataset
-from sim.composed import Composed, compose_one, draw
+from sim import commands
 from sim.dataset import write
+from sim.machine import cache_folder, keep_programs
 
 pq = pytest.importorskip("pyarrow.parquet", reason="DATA SETS NOT TESTED: pyarrow is missing, install the extra [sim]")
 
-SERIES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
-HEAD = ("run_id", "tier", "seed", "epochs", "recipe")
+
+@pytest.fixture
+def no_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the drawing."""
+    monkeypatch.setattr("sim.dataset.making.sheet", lambda *args: b"")
+
+
+@pytest.fixture
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the settings of JAX as they are."""
+    monkeypatch.setattr("sim.machine.keep_programs", lambda folder: None)
 
 
 def table(folder: Path) -> Any:
     """All parts of a data set as one table."""
     return pq.read_table(folder / "data")
-
-
-def drawn(i: int) -> Composed:
-    """The recipe of run `i` of the data set 3."""
-    return draw(np.random.default_rng([3, i]))
-
-
-@pytest.fixture(scope="module")
-def twenty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty composed runs of the data set 3, among them some with events too small to count."""
-    return write(tmp_path_factory.mktemp("twenty") / "new" / "set", tier="composed", runs=20, seed=3)
-
-
-@pytest.fixture(scope="module")
-def rows(twenty: Path) -> list[dict[str, Any]]:
-    return table(twenty).to_pylist()
-
-
-# what is written
-
-
-def test_there_is_one_row_a_run(rows):
-    assert [row["run_id"] for row in rows] == list(range(20))
-
-
-def test_a_row_has_a_recipe_the_observed_series_the_risk_and_the_events(rows):
-    assert set(rows[0]) == {*HEAD, *SERIES, "risk", "events"}
-
-
-def test_a_row_says_where_it_belongs(rows):
-    assert {(row["tier"], row["seed"], row["epochs"]) for row in rows} == {("composed", 3, 200)}
-
-
-@pytest.mark.parametrize("series", [*SERIES, "risk"])
-def test_every_series_has_a_finite_number_for_every_epoch(rows, series):
-    values = np.array([row[series] for row in rows])
-
-    blown_up = np.array([json.loads(row["recipe"])["blow_up_at"] > 0 for row in rows])
-
-    assert values.shape == (20, 200)
-    assert np.isfinite(values[~blown_up]).all()
-
-
-def test_the_recipe_is_that_of_the_run(rows):
-    assert [json.loads(row["recipe"]) for row in rows] == [asdict(drawn(i)) for i in range(20)]
-
-
-def test_the_recipe_makes_the_risk_and_the_events_again(rows):
-    again = compose_one(drawn(3))
-
-    assert np.array_equal(rows[3]["risk"], again.expected.mean("risk").astype(np.float32))
-    events = [(e["phenomenon"], e["kind"], e["onset"], e["end"], e["material"]) for e in rows[3]["events"]]
-    assert events == [(e.phenomenon, e.kind, e.onset, e.end, e.material) for e in again.events]
-
-
-def test_the_runs_of_a_data_set_have_noise_of_their_own(rows):
-    residuals = np.array([np.array(row["val_loss"]) / row["risk"] - 1 for row in rows])
-
-    assert np.abs(np.corrcoef(residuals) - np.eye(20)).max() < 0.7  # 200 values each, autocorrelation up to 0.6
-
-
-def test_an_event_has_its_band_around_its_onset(rows):
-    events = [event for row in rows for event in row["events"]]
-
-    assert len(events) > 20
-    assert all(e["band_lo"] <= e["onset"] <= e["band_hi"] for e in events)
-
-
-def test_an_event_is_a_struct_with_named_effects(rows):
-    events = [event for row in rows for event in row["events"]]
-
-    named = {"phenomenon", "kind", "onset", "end", "band_lo", "band_hi", "material", "effect"}
-    assert {frozenset(event) for event in events} == {frozenset(named)}
-    drops = [dict(event["effect"])["factor"] for event in events if event["phenomenon"] == "lr_drop"]
-    assert set(np.round(drops, 6)) <= {0.1, 0.2, 0.5}
-
-
-def test_each_event_is_in_some_runs_and_not_in_others(rows):
-    for phenomenon in ("overfitting", "lr_drop", "loss_accuracy_divergence", "train_above_val"):
-        there = {phenomenon in {e["phenomenon"] for e in row["events"] if e["material"]} for row in rows}
-
-        assert there == {True, False}, phenomenon
-
-
-def test_the_card_names_the_command(twenty):
-    assert "generate --tier composed --runs 20 --seed 3" in (twenty / "README.md").read_text()
-
-
-def test_the_card_counts_the_events_that_are_material(rows, twenty):
-    events = [event for row in rows for event in row["events"]]
-    counts = Counter(event["phenomenon"] for event in events if event["material"])
-    counted = re.findall(r"^\| (\w+) \| (\d+) \|$", (twenty / "README.md").read_text(), flags=re.MULTILINE)
-
-    assert len(events) > counts.total()
-    assert counted == [(name, str(counts[name])) for name in sorted(counts)]
-
-
-def test_the_card_explains_every_column(rows, twenty):
-    card = (twenty / "README.md").read_text()
-    explained = set(re.findall(r"`(\w+)`", card))
-
-    assert {*HEAD, "risk", "events", *rows[0]["events"][0]} - explained == set()
-
-
-def test_nothing_unfinished_is_left(twenty):
-    assert sorted(p.name for p in twenty.rglob("*") if p.is_file()) == ["README.md", "part-00000.parquet"]
-
-
-def test_a_part_has_its_name_only_when_it_is_complete(tmp_path, monkeypatch):
-    def fill_the_disk(rows: Any, path: Path, **options: Any) -> None:
-        path.write_bytes(b"PAR1")
-        raise OSError("no space left")
-
-    monkeypatch.setattr(pq, "write_table", fill_the_disk)
-
-    with pytest.raises(OSError, match="no space left"):
-        write(tmp_path / "set", tier="composed", runs=1, seed=0)
-    assert list(tmp_path.rglob("*.parquet")) == []
-
-
-# the same again
-
-
-def test_a_run_depends_on_the_seed_and_its_number_alone(twenty, tmp_path):
-    ten = table(write(tmp_path / "ten", tier="composed", runs=10, seed=3))
-
-    assert ten.equals(table(twenty).slice(0, 10))
-
-
-def test_a_run_does_not_depend_on_the_part_in_which_it_is_written(twenty, tmp_path, monkeypatch):
-    monkeypatch.setitem(dataset.PART, "composed", 3)
-
-    parts = write(tmp_path / "parts", tier="composed", runs=7, seed=3)
-    assert len(list((parts / "data").iterdir())) == 3
-    assert table(parts).equals(table(twenty).slice(0, 7))
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The first runs of the data set 8."""
-    return table(write(tmp_path_factory.mktemp("other"), tier="composed", runs=4, seed=8)).to_pylist()
-
-
-def test_another_seed_makes_other_recipes(rows, other):
-    assert {row["recipe"] for row in other} & {row["recipe"] for row in rows} == set()
-
-
-def test_another_seed_makes_other_noise(rows, other):
-    for a, b in zip(rows, other, strict=False):
-        residuals = [np.array(row["val_loss"]) / row["risk"] - 1 for row in (a, b)]
-
-        assert abs(np.corrcoef(residuals)[0, 1]) < 0.6  # 200 values, autocorrelation up to 0.6; the same draws have 0.8
 
 
 # folders that are refused
@@ -240,6 +94,7 @@ def test_a_folder_that_is_refused_is_left_as_it_was(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["notes.txt"]
 
 
+@pytest.mark.usefixtures("no_sheet", "no_cache")
 def test_an_empty_folder_is_filled(tmp_path):
     assert table(write(tmp_path, tier="composed", runs=1, seed=0)).num_rows == 1
 
@@ -258,12 +113,75 @@ def generated(*args: str | Path) -> int:
     return namespace.run(namespace)
 
 
+@pytest.mark.usefixtures("no_sheet", "no_cache")
 def test_generate_writes_the_runs_and_says_where(tmp_path, capsys):
     status = generated("--tier", "composed", "--runs", "2", "--out", tmp_path / "set", "--seed", "3")
 
     assert status == 0
-    assert capsys.readouterr().out == f"wrote 2 composed runs to {tmp_path / 'set'}\n"
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (f"wrote 2 composed runs to {tmp_path / 'set'}\n", "")
     assert table(tmp_path / "set").num_rows == 2
+
+
+@pytest.mark.usefixtures("no_sheet", "no_cache")
+def test_generate_takes_a_model_a_split_and_the_size_of_a_file(tmp_path):
+    options = ("--model", "composed", "--runs", "70", "--split", "0.5/0/0.5", "--shard-runs", "10", "--workers", "1")
+
+    assert generated(*options, "--out", tmp_path / "set") == 0
+    assert len(list((tmp_path / "set" / "data").iterdir())) == 2  # of a block of 64 runs each, at the least
+    assert set(table(tmp_path / "set")["split"].to_pylist()) == {"train", "test"}
+
+
+NONSENSE = [
+    ((), "which runs? allowed are --tier, --model and --recipe"),
+    (("--model", "transformer"), "no model 'transformer': there are composed"),
+    (("--tier", "trained", "--model", "composed"), "--tier trained: composed is of the tier composed"),
+    (("--recipe", "missing.toml"), "missing.toml: No such file or directory. The examples that come with us are "),
+    (("--recipe", "overfitting", "--model", "network"), "--model network: overfitting is for composed"),
+]
+
+
+@pytest.mark.parametrize(("options", "reason"), NONSENSE)
+def test_generate_says_in_one_line_what_cannot_be_asked_for(options, reason, tmp_path, capsys):
+    status = generated(*options, "--runs", "2", "--out", tmp_path / "set")
+
+    said = capsys.readouterr()
+    assert (status, said.out, said.err.count("\n")) == (2, "", 1)
+    assert reason in said.err
+    assert not (tmp_path / "set").exists()
+
+
+def test_compiled_programs_are_kept_where_the_user_says(tmp_path, monkeypatch):
+    settings: dict[str, Any] = {}
+    monkeypatch.setattr(type(jax.config), "update", lambda self, name, value: settings.update({name: value}))
+    monkeypatch.setenv("CURVESENSE_CACHE", str(tmp_path / "own"))
+
+    keep_programs(cache_folder())
+
+    (folder,) = (tmp_path / "own").iterdir()  # one a type of processor
+    assert settings["jax_compilation_cache_dir"] == str(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert cache_folder("asked") == Path("asked")
+    monkeypatch.delenv("CURVESENSE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "curvesense" / "programs"
+
+
+def test_compiled_programs_are_not_kept_where_others_can_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(type(jax.config), "update", lambda self, name, value: pytest.fail("it is used"))
+    monkeypatch.setattr("sim.machine._processor", lambda: "cpu")
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu").chmod(0o777)
+
+    with pytest.raises(OSError, match="can be written by others, and programs are run from it; choose --cache DIR"):
+        keep_programs(tmp_path)
+
+
+def test_generate_says_what_to_install_where_ray_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+
+    assert generated("--tier", "composed", "--runs", "2", "--out", tmp_path / "set", "--engine", "ray") == 2
+    assert capsys.readouterr().err == "curvesense: this command needs ray: pip install 'curvesense[ray]'\n"
 
 
 @pytest.mark.parametrize(("make", "reason"), REFUSED, ids=[make.__name__ for make, _ in REFUSED])
@@ -286,10 +204,12 @@ ENOUGH = ("--tier", "composed", "--runs", "1", "--out", "set")
 
 
 BAD_ARGUMENTS: list[tuple[Sequence[str], str]] = [
-    (ENOUGH[2:], "required: --tier"),
     ((*ENOUGH[:2], *ENOUGH[4:]), "required: --runs"),
     (ENOUGH[:4], "required: --out"),
-    ((*ENOUGH, "--tier", "analytic"), "'?composed'?, '?trained'?"),  # Python 3.11 quotes the choices, 3.14 does not
+    ((*ENOUGH, "--tier", "real"), "'?composed'?, '?analytic'?, '?trained'?"),  # Python 3.11 quotes choices, 3.14 not
+    *[((*ENOUGH, "--split", s), f"'{s}': allowed are three shares") for s in ("1", "0.5/0.5/0.5", "a/b/c", "2/-1/0")],
+    ((*ENOUGH, "--engine", "spark"), "'?local'?, '?ray'?"),
+    ((*ENOUGH, "--workers", "0"), "'0': allowed is 1 or more"),
     ((*ENOUGH, "--runs", "0"), "'0': allowed is 1 or more"),
     ((*ENOUGH, "--runs=-1"), "'-1': allowed is a whole number"),
     *[((*ENOUGH, "--runs", n), f"'{n}': allowed is a whole number") for n in ("ten", "1.5", "1e3", "²", "")],

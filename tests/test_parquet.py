@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,8 +104,14 @@ def test_a_generated_data_set_is_its_runs(data):
 def test_no_run_of_a_data_set_shows_the_risk(data):
     frame = pd.read_parquet(data / "data")
 
-    assert [key for source in (data, frame) for run in read(source) for key in run.series if key == "risk"] == []
-    assert {"train_loss", "val_loss", "val_accuracy", "learning_rate"} <= read(frame)[0].series.keys()
+    for source in (data, data / "data" / "part-00000.parquet", frame):
+        assert {key for run in read(source) for key in run.series} == {
+            "train_loss",
+            "train_accuracy",
+            "val_loss",
+            "val_accuracy",
+            "learning_rate",
+        }
 
 
 def test_the_command_reads_a_data_set(data, capsys):
@@ -113,8 +121,48 @@ def test_the_command_reads_a_data_set(data, capsys):
     assert [f"run {i}" in said for i in range(4)] == [True, True, True, False]
 
 
-def test_a_folder_offers_its_parquet_files(data):
-    assert [path.name for path in expand([data])] == ["part-00000.parquet"]
+def test_a_data_set_is_one_log_and_only_what_its_manifest_lists_is_read(data, tmp_path):
+    out = Path(shutil.copytree(data, tmp_path / "set"))
+    shutil.copy(out / "data" / "part-00000.parquet", out / "data" / "part-00001.parquet")
+
+    assert expand([tmp_path]) == [out]
+    assert [len(read(out)), len(read(tmp_path))] == [3, 3]
+    assert [note for note in read(tmp_path)[0].notes if "left out" in note] == []
+
+
+def edited(out: Path, **changes: object) -> None:
+    """Change entries of the manifest."""
+    document = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**document, **changes}))
+
+
+INSIDE, OUTSIDE = {"file": "data/part-00000.parquet"}, {"file": "../data/part-00000.parquet"}
+DAMAGES = [
+    (lambda out: (out / "manifest.json").rename(out / "unfinished.jsonl"), "is not complete; the command that began"),
+    (lambda out: edited(out, shards=[INSIDE, INSIDE]), "lists a file twice"),
+    (lambda out: edited(out, shards=[OUTSIDE]), "names a file outside of it"),
+    (lambda out: edited(out, shards=3), "manifest.json is damaged"),
+    (lambda out: edited(out, shards=[{}]), "manifest.json is damaged"),
+    (lambda out: (out / "data" / "part-00000.parquet").unlink(), "No such file"),
+    (lambda out: (out / "data" / "part-00000.parquet").write_bytes(b"PAR1"), "damaged Parquet file"),
+]
+
+
+@pytest.mark.parametrize(("damage", "reason"), DAMAGES)
+def test_a_damaged_data_set_is_refused_in_one_line(damage, reason, data, tmp_path):
+    out = Path(shutil.copytree(data, tmp_path / "set"))
+    damage(out)
+
+    with pytest.raises(Unreadable, match=reason) as caught:
+        read(out)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_data_set_that_is_too_large_to_hold_says_how_to_read_a_part(data, monkeypatch):
+    monkeypatch.setattr("detectors.readers.data_set.LARGEST", 1000)
+
+    with pytest.raises(Unreadable, match=r"is too much to hold at once; read one of its files, as data/part-00000"):
+        read(data)
 
 
 # what cannot be read

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from detectors.readers import (
+    data_set,
     delimited,
     json_document,
     json_lines,
@@ -52,6 +53,7 @@ FORMATS: tuple[Format, ...] = (  # the first that recognises a source reads it
     tensorboard,
     mlflow,
     wandb,
+    data_set,
     parquet,
     wandb_export,
     json_lines,

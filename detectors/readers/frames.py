@@ -6,7 +6,7 @@ one value a run is a setting and is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +15,17 @@ from detectors.readers import names, split
 from detectors.readers.lists import from_lists
 from detectors.readers.table import Odd, Table, Unreadable, floats
 
-__all__ = ["Column", "tables"]
+__all__ = ["Column", "hidden", "tables"]
 
 Column = np.ndarray | Sequence[object]  # float64 of shape (rows,), or cells: numbers, text, None, lists, arrays
-TRUTH = frozenset(("recipe", "events", "risk"))  # the columns of `curvesense generate` that no detector may see
+#: How the columns begin that no detector may see.
+TRUTH = ("recipe.", "expected.", "se.", "twins", "events", "reference", "ambiguous")
+
+
+def hidden(columns: Collection[str]) -> frozenset[str]:
+    """Those of the columns of a data set of `curvesense generate` that are its truth; none of any other table."""
+    labelled = "events" in columns and any(name.startswith("recipe.") for name in columns)
+    return frozenset(name for name in columns if name.startswith(TRUTH)) if labelled else frozenset()
 
 
 def tables(columns: Mapping[str, Column], title: str) -> list[Table]:
@@ -26,8 +33,8 @@ def tables(columns: Mapping[str, Column], title: str) -> list[Table]:
     lists = {name: cells for name, cells in columns.items() if _holds_lists(cells)}
     flat = [name for name in columns if name not in lists]
     if any(map(names.is_measured, lists)) or (lists and not any(map(names.is_measured, flat))):
-        hidden = TRUTH if columns.keys() >= TRUTH else frozenset()
-        return _a_row_a_run({name: cells for name, cells in lists.items() if name not in hidden}, columns, title)
+        truth = hidden(columns)
+        return _a_row_a_run({name: cells for name, cells in lists.items() if name not in truth}, columns, title)
     rows = max(map(len, columns.values()), default=0)
     values: dict[str, np.ndarray] = {}
     odd: dict[str, Odd] = {}

@@ -1,6 +1,6 @@
 """Parquet files, by pyarrow: a table with a row an epoch, of one run or several, or a row a run whose series are lists.
 
-The second is what `curvesense generate` writes; the risk that it writes beside the series is left out. Columns of
+The second is what `curvesense generate` writes; the truth that it writes beside the series is left out. Columns of
 structs and maps are no series and are not read.
 
 Proven on files written by pyarrow, pandas, Polars and `curvesense generate`.
@@ -53,9 +53,8 @@ def parse(source: Source) -> list[Table]:
 def _columns(pa: Any, file: Any) -> dict[str, frames.Column]:
     """The columns of the file, by name; None where there is nothing."""
     schema = file.schema_arrow
-    wanted = [field.name for field in schema if _is_series(pa, field.type)]
-    if "events" in schema.names and "recipe" in schema.names:  # labelled runs: the truth is for judges
-        wanted = [name for name in wanted if name != "risk"]
+    truth = frames.hidden(schema.names)  # of labelled runs: it is for judges
+    wanted = [field.name for field in schema if _is_series(pa, field.type) and field.name not in truth]
     if not wanted:
         raise Unreadable(f"no column holds numbers or lists of them. There are {', '.join(map(repr, schema.names))}")
     _refuse_beyond(LARGEST, 8 * file.metadata.num_rows)
