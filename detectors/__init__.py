@@ -20,6 +20,7 @@ from detectors.vocabulary import (
     found,
     undetermined,
 )
+from detectors.watch import Watch
 
 __all__ = [
     "CATALOGUE",
@@ -33,6 +34,7 @@ __all__ = [
     "Run",
     "Unreadable",
     "Verdict",
+    "Watch",
     "absent",
     "built_in",
     "detect_many",

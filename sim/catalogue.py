@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim import composed, trained
-from sim.analytic import noisy_quadratic
+from sim.analytic import gradient_flow, linear_regression, noisy_quadratic
 from sim.model import Model, Tier
 
 __all__ = ["MODELS", "model"]
@@ -13,6 +13,8 @@ MODELS: dict[str, Model] = {
     for m in (
         composed.MODEL,
         noisy_quadratic.MODEL,
+        gradient_flow.MODEL,
+        linear_regression.MODEL,
         trained.MODEL,
     )
 }

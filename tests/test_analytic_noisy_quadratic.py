@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim.analytic import noisy_quadratic
-from sim.analytic.noisy_quadratic import BLOCK, MODEL, MODES, NoisyQuadratic, draw, make, moments, paths
+from sim.analytic.noisy_quadratic import MODES, NoisyQuadratic, draw, make, moments, paths
 from sim.recipe import BadRecipe
 from sim.schedules import Schedule
 
@@ -162,32 +162,6 @@ def test_noise_makes_relief_and_without_it_a_drop_at_the_bottom_is_null():
 
 
 # what a run is
-
-
-def test_a_run_has_the_same_bits_in_any_order_and_any_company():
-    recipes = [replace(draw(np.random.default_rng([1, i])), epochs=182) for i in range(BLOCK + 3)]
-    order = np.random.default_rng(0).permutation(len(recipes))
-    straight = make(recipes, range(len(recipes)))
-    shuffled = make([recipes[i] for i in order], [int(i) for i in order])
-    alone = make(recipes[5:6], [5])[0]
-
-    assert all(same(straight[i], shuffled[k]) for k, i in enumerate(order))
-    assert same(straight[5], alone)
-
-
-def same(one, other) -> bool:
-    """Whether two labelled runs have the same bits in every series, curve and twin, and the same events."""
-    pairs = [(one.run.series, other.run.series), (one.expected.curves, other.expected.curves)]
-    pairs += [(one.expected.without_drop, other.expected.without_drop), (one.expected.twins, other.expected.twins)]
-    equal = all(a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a) for a, b in pairs)
-    return equal and one.events == other.events
-
-
-def test_a_longer_run_begins_with_the_shorter_one():
-    short, long = (make([NoisyQuadratic(schedule=CONSTANT, epochs=n)], [3])[0] for n in (50, 90))
-
-    assert all(np.array_equal(short.run[key], long.run[key][:50]) for key in MODEL.series)
-    assert np.array_equal(short.expected.mean("risk"), long.expected.mean("risk")[:50])
 
 
 def test_another_recipe_and_another_number_of_runs_compile_nothing():
