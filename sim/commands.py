@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from detectors.cli.help import epilog
+from detectors.cli.status import INTERRUPTED, OK, UNREADABLE, USAGE
+from detectors.progress import progress
 
 __all__ = ["demo", "generate", "validate"]
 
@@ -24,6 +26,11 @@ def demo(parser: argparse.ArgumentParser) -> None:
     """Train the seed figure, ask every detector about the observed curves, and show the answers beside the truth."""
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="default: demo")
     parser.add_argument("--seed", type=_whole, default=16, help="the run to explain (default 16)")
+    examples = {
+        "curvesense demo": "about 90 seconds on two cores; then look at demo/figure.png",
+        "curvesense demo --seed 3 --out other": "another run, into another folder",
+    }
+    parser.epilog = epilog(examples, {OK: "it is shown", USAGE: "wrong usage, or the extra [sim] is missing"})
     parser.set_defaults(run=_with_sim(_demo), quiet=False)
 
 
@@ -52,9 +59,9 @@ def generate(parser: argparse.ArgumentParser) -> None:
             "curvesense generate --tier trained --runs 64 --out nets --engine ray --address auto": "on a Ray cluster",
         },
         {
-            0: "the data set is complete",
-            2: "wrong usage, or it cannot be written; what is complete stays, and the same command goes on",
-            130: "interrupted by Ctrl-C; likewise",
+            OK: "the data set is complete",
+            USAGE: "wrong usage, or it cannot be written; what is complete stays, and the same command goes on",
+            INTERRUPTED: "interrupted by Ctrl-C; likewise",
         },
     )
     parser.set_defaults(run=_with_sim(_generate), quiet=False)
@@ -73,7 +80,14 @@ def validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report, with pictures, as one HTML file")
     parser.add_argument("--replay", type=Path, metavar="DIR", help="write a pytest file for each failure")
-    parser.epilog = "Exit status: 0 no check failed; 1 one did; 2 wrong usage, or a detector that cannot be loaded."
+    examples = {
+        "curvesense validate my_module:MyDetector --level quick": "a first look, in a minute or so",
+        "curvesense validate my_module:MyDetector --html report.html": "the whole exam, with a picture of each failure",
+        "curvesense validate detectors.lr_drop:LrDrop --only ignores_other_series": "one check alone",
+        "curvesense validate my_module:MyDetector --replay tests": "a pytest file that repeats each failure",
+    }
+    passed = {OK: "no check failed", UNREADABLE: "one did", USAGE: "wrong usage, or a detector that cannot be loaded"}
+    parser.epilog = epilog(examples, passed)
     parser.set_defaults(run=_with_sim(_validate), quiet=False)
 
 
@@ -126,33 +140,27 @@ def _generate(args: argparse.Namespace) -> int:
 
 
 def _validate(args: argparse.Namespace) -> int:
+    from sim.exam.catalogue import CHECKS
     from sim.exam.page import page
-    from sim.exam.report import Result, document, render
+    from sim.exam.report import document, render
     from sim.exam.reproduce import BadTarget, load, write
     from sim.exam.run import examine
 
-    bar = sys.stderr.isatty() and not args.json and not args.quiet
-
-    def progress(result: Result) -> None:
-        if bar:
-            print(f"\r\x1b[K{result.check.name}: {result.status}", end="", file=sys.stderr, flush=True)
-
     try:
         detector, subject, target = load(args.detector, args.subject)
-        report = examine(
-            detector,
-            level=args.level,
-            seed=args.seed,
-            subject=subject,
-            only=args.only,
-            time_limit=args.time_limit,
-            on_result=progress,
-        )
+        with progress(len(args.only or CHECKS), "checks", args.detector, quiet=args.quiet or args.json) as advance:
+            report = examine(
+                detector,
+                level=args.level,
+                seed=args.seed,
+                subject=subject,
+                only=args.only,
+                time_limit=args.time_limit,
+                on_result=lambda result: advance(1),
+            )
     except (BadTarget, TypeError, ValueError) as error:
         print(f"curvesense: {error}", file=sys.stderr)
         return 2
-    if bar:
-        print("\r\x1b[K", end="", file=sys.stderr)
     if args.json:
         json.dump(document(report), sys.stdout, indent=1, allow_nan=False)
         print()

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from detectors.report.notebook import box, table, text
+from detectors.report.text import title
 from detectors.vocabulary import Event, Run
 from sim.truth import Expected, RiskRise, events, risk_rises
 
 __all__ = ["LabelledRun", "labelled"]
+
+SHOWN = 3  # numbers of an effect in a notebook
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,6 +39,20 @@ class LabelledRun:
     def rises(self) -> tuple[RiskRise, ...]:
         """Every rise of the population risk with its prominence, grey and negligible ones too."""
         return risk_rises(self.expected)
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for e in sorted(self.events, key=lambda event: event.onset):
+            lo, hi = e.band or (e.onset, e.onset)
+            band = f" ({lo:.10g} to {hi:.10g})" if lo < hi else ""
+            effect = ", ".join(f"{name} {value:.4g}" for name, value in list(e.effect.items())[:SHOWN])
+            said = (title(e.phenomenon), e.kind.replace("_", " "), f"{e.onset:.10g}{band}")
+            end = "to the end" if e.end is None else f"{e.end:.10g}"
+            rows.append([text(cell) for cell in (*said, end, effect, "" if e.material else "grey")])
+        counted = f"{len(rows)} event{'s' * (len(rows) != 1)}" if rows else "nothing happened"
+        unclear = f"cause: one of {', '.join(self.ambiguous)}" if self.ambiguous else ""
+        truth = table(("truth", "kind", "onset (band)", "end", "effect", ""), rows)
+        return box(f"<b>{text(self.run.name)}</b>: {counted}", truth, text(unclear)) + (self.run._repr_html_() or "")
 
 
 def labelled(

@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
+import gallery
 import numpy as np
 import pytest
 
@@ -24,18 +24,6 @@ DOCS = ROOT / "detectors" / "docs"
 PICTURES = DOCS / "pictures"
 
 
-def loaded(name: str) -> ModuleType:
-    """A script of experiments/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "experiments" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-gallery = loaded("gallery")
 ENTRIES = json.loads((PICTURES / "gallery.json").read_text())
 COMPOSED = [name for name, curve in gallery.CURVES.items() if isinstance(curve.spec, Composed)]
 TRAINED = [name for name in gallery.CURVES if name not in COMPOSED]

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import fuzz as script
 import pytest
 
 from detectors.readers import FORMATS, Unreadable, read
 
-SCRIPT = Path(__file__).parents[1] / "experiments" / "fuzz.py"
 FILES = [format.NAME for format in FORMATS]
 NAMES = [*FILES, "memory"]
 
 
 @pytest.fixture(scope="module")
 def fuzz():
-    spec = importlib.util.spec_from_file_location("fuzz", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fuzz"] = module  # where its dataclass looks for its annotations
-    spec.loader.exec_module(module)
-    before = signal.signal(signal.SIGALRM, module.too_long)
-    yield module
+    before = signal.signal(signal.SIGALRM, script.too_long)
+    yield script
     signal.signal(signal.SIGALRM, before)
-    del sys.modules["fuzz"]
 
 
 @pytest.fixture(scope="module", params=NAMES)

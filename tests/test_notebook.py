@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,10 +11,15 @@ import pytest
 from test_cli import curves
 
 from detectors import BadRun, Run, diagnose
+from sim.composed import Composed, compose_one
 
 RUN = Run(epochs=np.arange(1, 121), series=curves(), name="a <script>alert(1)</script>\n")
 DIAGNOSIS = diagnose(RUN)
-SHOWN = [RUN, DIAGNOSIS, DIAGNOSIS["overfitting"], DIAGNOSIS["overfitting"].findings[0], DIAGNOSIS["lr_drop"]]
+LABELLED = compose_one(Composed(overfit=0.4, overfit_at=80), seed=0)
+SHOWN = [
+    *(RUN, DIAGNOSIS, DIAGNOSIS["overfitting"], DIAGNOSIS["overfitting"].findings[0], DIAGNOSIS["lr_drop"]),
+    replace(LABELLED, run=RUN, ambiguous=("<script>", "b")),
+]
 
 
 class Tags(HTMLParser):
@@ -50,6 +56,18 @@ def test_a_display_is_small_closed_and_escaped(value):
 def test_a_diagnosis_shows_what_was_found():
     assert "overfitting" in DIAGNOSIS._repr_html_()
     assert "<b>found</b>" in DIAGNOSIS._repr_html_()
+
+
+def test_a_labelled_run_shows_its_truth_beside_its_curves():
+    shown = LABELLED._repr_html_()
+    (rise,) = LABELLED.of("overfitting")
+
+    assert f"{rise.onset:g} ({rise.band[0]:g} to {rise.band[1]:g})" in shown
+    assert "val_loss" in shown
+
+
+def test_a_labelled_run_without_events_says_so():
+    assert "nothing happened" in replace(LABELLED, events=())._repr_html_()
 
 
 def test_a_run_names_itself_without_its_numbers():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+import readme
 
 from sim.composed import Composed, observe
 
@@ -17,15 +17,10 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_every_table_is_that_of_its_result_file():
-    spec = importlib.util.spec_from_file_location("readme", ROOT / "experiments" / "readme.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    texts = [path.read_text() for path in readme.FILES]
 
-    texts = [path.read_text() for path in module.FILES]
-    assert set(re.findall(r"<!-- (\w+) -->\n", "".join(texts))) - {"end"} == set(module.TABLES)
-    assert [module.filled(text) for text in texts] == texts
+    assert set(re.findall(r"<!-- (\w+) -->\n", "".join(texts))) - {"end"} == set(readme.TABLES)
+    assert [readme.filled(text) for text in texts] == texts
 
 
 def test_the_reading_example_runs(tmp_path, monkeypatch, capsys):

@@ -19,7 +19,6 @@ from detectors.cli.status import FOUND, MEANING, OK, UNREADABLE, USAGE
 from detectors.cli.terminal import coloured, complain, speaks_unicode, width
 from detectors.diagnosis import Diagnosis
 from detectors.progress import progress, say
-from detectors.readers import FORMATS
 from detectors.report.document import document, unreadable
 from detectors.report.summary import Row, line, row, table, total
 from detectors.report.text import Ink, render
@@ -47,13 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     says.add_argument("-v", "--verbose", action="store_true", help="say all: settings, smallest effects, times")
     parser.add_argument("--plot", metavar="FILE.png", help="draw it (png, svg or pdf); needs the extra [plot]")
     parser.add_argument("--html", metavar="FILE.html", help="write one page to look at, zoom into and send on")
-    parser.add_argument(
-        "--alpha",
-        type=values.alpha,
-        default=0.05,
-        metavar="RATE",
-        help="false alarms accepted per run, over all detectors (default 0.05)",
-    )
+    values.add_alpha(parser, "false alarms accepted per run, over all detectors")
     words = list(CATALOGUE)
     parser.add_argument(
         "--detectors",
@@ -66,15 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip", action=values.Collect, words=words, default=[], metavar="NAME,...", help="leave these out"
     )
-    parser.add_argument("--format", choices=[f.NAME for f in FORMATS], help="the logs' format, if content misleads")
-    parser.add_argument(
-        "--map",
-        action=values.Collect,
-        type=values.pair,
-        default=[],
-        metavar="SERIES=NAME",
-        help="e.g. --map val_loss=my_metric",
-    )
+    values.add_reading(parser)
     parser.add_argument(
         "--fail-on",
         action=values.Collect,

@@ -10,7 +10,9 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Collect", "alpha", "jobs", "mapping", "names", "one_of", "pair", "switch"]
+from detectors.readers import FORMATS
+
+__all__ = ["Collect", "add_alpha", "add_reading", "alpha", "jobs", "mapping", "names", "one_of", "pair", "switch"]
 
 MOST_JOBS = 256
 
@@ -77,6 +79,19 @@ def names(allowed: Sequence[str]) -> Callable[[object], list[str]]:
         return [word(part.strip() if isinstance(part, str) else part) for part in _parts(value)]
 
     return words
+
+
+def add_alpha(parser: argparse.ArgumentParser, says: str) -> None:
+    """The option --alpha; `says` is what it bounds."""
+    parser.add_argument("--alpha", type=alpha, default=0.05, metavar="RATE", help=f"{says} (default 0.05)")
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """The options that say how a log is read: --format and --map."""
+    parser.add_argument("--format", choices=[f.NAME for f in FORMATS], help="the logs' format, if content misleads")
+    parser.add_argument(
+        "--map", action=Collect, type=pair, default=[], metavar="SERIES=NAME", help="e.g. --map val_loss=my_metric"
+    )
 
 
 class Collect(argparse.Action):

@@ -16,15 +16,21 @@ from types import FrameType
 from typing import Any
 
 from detectors.cli import values
-from detectors.cli.status import OK, UNREADABLE
+from detectors.cli.help import epilog
+from detectors.cli.status import OK, UNREADABLE, USAGE
 from detectors.diagnosis import Diagnosis, diagnose
 from detectors.live import Said
-from detectors.readers import FORMATS
 from detectors.readers.follow import Follow
-from detectors.report.text import headline
+from detectors.report.text import headline, printable
 
 __all__ = ["configure"]
 
+_EXAMPLES = {
+    "curvesense watch runs": "every log below a folder, with a live plot (the extra [watch])",
+    "curvesense watch log.csv --no-plot --until-idle 600": "in lines, until nothing has come for ten minutes",
+    "curvesense watch runs/events.out.tfevents.1 --map val_loss=my_metric": "one log; a column under a name of its own",
+    "curvesense watch runs --once": "look once and end, in a script of your own",
+}
 TICK = 0.25  # seconds after which a terminal of another size is drawn anew
 LAST = 20  # runs of which the last reading is printed
 
@@ -40,19 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=_seconds, default=2.0, metavar="SECONDS", help="between looks, default 2")
     parser.add_argument("--until-idle", type=_seconds, metavar="SECONDS", help="end when nothing changed for that long")
     parser.add_argument("--no-plot", action="store_true", help="lines only; so it is where there is no terminal")
-    parser.add_argument(
-        "--alpha", type=values.alpha, default=0.05, help="false alarms accepted at one look (default 0.05)"
-    )
-    parser.add_argument("--format", choices=[f.NAME for f in FORMATS], help="the logs' format, if content misleads")
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        type=values.pair,
-        metavar="SERIES=NAME",
-        help="e.g. --map val_loss=my_metric",
-    )
-    parser.epilog = "The plot needs the extra [watch]. Exit status: 0; 1 no log could be read; 2 wrong usage."
+    values.add_alpha(parser, "false alarms accepted at one look")
+    values.add_reading(parser)
+    parser.epilog = epilog(_EXAMPLES, {OK: "it ended", UNREADABLE: "no log could be read", USAGE: "wrong usage"})
     parser.set_defaults(run=_watch)
 
 
@@ -83,7 +79,7 @@ class _Watch:
             self.latest[key] = diagnosis = diagnose(run, self.alpha)
             now = time.strftime("%H:%M:%S")
             for finding in self.said[key].new(diagnosis.findings):
-                new.append(_printable(f"{now} {run.name}, epoch {run.epochs[-1]:.10g}: {headline(finding)}"))
+                new.append(printable(f"{now} {run.name}, epoch {run.epochs[-1]:.10g}: {headline(finding)}"))
         if runs:
             self.changed = time.monotonic()
         self.lines += new
@@ -95,7 +91,7 @@ class _Watch:
         if len(self.latest) > LAST:
             yield f"{len(self.latest) - LAST} runs that changed before: curvesense diagnose {self.path}"
         for d in shown:
-            text = _printable(f"{d.run.name}, epoch {d.run.epochs[-1]:.10g}: {d.reading.text}")
+            text = printable(f"{d.run.name}, epoch {d.run.epochs[-1]:.10g}: {d.reading.text}")
             yield from textwrap.wrap(text, width, subsequent_indent="  ")
 
 
@@ -116,7 +112,7 @@ def _watch(args: argparse.Namespace) -> int:
     print("\n".join(watch.reading(max(40, shutil.get_terminal_size((100, 24)).columns - 1))))
     if not watch.latest and (args.once or args.until_idle is not None):
         reasons = list(watch.follow.waiting.values()) or [f"{args.path}: there is no log in this folder"]
-        print(f"curvesense: {_printable(reasons[0])}", file=sys.stderr)
+        print(f"curvesense: {printable(reasons[0])}", file=sys.stderr)
         return UNREADABLE
     return OK
 
@@ -130,7 +126,7 @@ def _follow(watch: _Watch, args: argparse.Namespace, show: Any) -> None:
             return
         if not watch.latest and not waiting:
             waiting = True
-            print(f"curvesense: waiting for a log in {_printable(str(args.path))}", file=sys.stderr)
+            print(f"curvesense: waiting for a log in {printable(str(args.path))}", file=sys.stderr)
         until = time.monotonic() + args.interval
         while (left := until - time.monotonic()) > 0:
             if args.until_idle is not None and time.monotonic() - watch.changed >= args.until_idle:
@@ -168,11 +164,6 @@ def _terminated() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _printable(text: str) -> str:
-    """`text` without control characters, which a name in a log may have."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _seconds(text: str) -> float:

@@ -7,13 +7,12 @@ truth, the tables of log formats and names.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import csv
 import importlib
-import importlib.util
 import json
 import re
-import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +20,9 @@ from typing import Any
 
 from detectors.callbacks import CALLBACKS
 from detectors.catalogue import CATALOGUE
+from detectors.cli import diagnose
+from detectors.cli.config import KEYS
+from detectors.cli.status import MEANING
 from detectors.readers import FORMATS, names
 from detectors.report.text import title
 
@@ -37,8 +39,8 @@ def version() -> str:
 def facts() -> dict[str, Any]:
     """Every substitution, as plain strings in dictionaries."""
     gallery = json.loads((HERE / "pictures" / "gallery.json").read_text())
-    curves = _script("gallery").CURVES
-    readme = _script("readme")
+    curves = importlib.import_module("gallery").CURVES  # conf.py puts experiments/ on the path
+    readme = importlib.import_module("readme")
     return {
         "curve": {name: _curve(name, curves[name], gallery[name]) for name in curves},
         "gallery": "\n\n".join(_entry(name, curves[name], gallery[name]) for name in curves),
@@ -46,6 +48,8 @@ def facts() -> dict[str, Any]:
         "table": {name: readme.TABLES[name]() for name in ("detectors", "boxes", "alarms", "real")},
         "logs": _formats() | _names(),
         "callbacks": _callbacks(),
+        "config": _config(),
+        "statuses": _table(["exit status", ""], [(str(code), says) for code, says in MEANING.items()]),
         "phenomena": _phenomena(curves),
         **{name: {**sections(name), **measured(name), "kin": _kin(name, curves)} for name in CATALOGUE},
     }
@@ -79,17 +83,6 @@ def measured(phenomenon: str) -> dict[str, str]:
         lines.append(("found in real logs, of those labelled so by eye", f"{r['found']} of {r['labelled_yes']}"))
         lines.append(("false alarms in real logs", f"{r['false_alarms']} of {r['labelled_no']}"))
     return {"measured": _table(["measured", ""], lines), "recall": _percent(seed["recall"])}
-
-
-def _script(name: str) -> Any:
-    """A script of experiments/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "experiments" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def _curve(name: str, curve: Any, entry: dict[str, Any]) -> dict[str, Any]:
@@ -188,6 +181,15 @@ def _callbacks() -> str:
         doc = (ast.get_docstring(found) or "").partition("\n")[0]
         lines.append((f"{{py:class}}`~detectors.callbacks.{file}.{name}`", doc))
     return _table(["callback", "what it does"], lines)
+
+
+def _config() -> str:
+    """The keys of [tool.curvesense], with what the help says of the option that each is the default of."""
+    parser = argparse.ArgumentParser()
+    diagnose.configure(parser)
+    helps = {"color": "auto, always or never", "quiet": "as -q"}
+    helps |= {action.dest: action.help or "" for action in parser._actions}  # argparse has no public list of them
+    return _table(["key", ""], [(f"`{key}`", helps[key]) for key in KEYS])
 
 
 def _constants() -> dict[str, str]:

@@ -14,7 +14,7 @@ from detectors.report.summary import row
 from detectors.report.text import headline, printable, title
 from detectors.vocabulary import LARGEST, BadRun, Finding, Run, Verdict
 
-__all__: list[str] = []
+__all__ = ["box", "table", "text"]
 
 POINTS = 120  # of a curve as small as these
 _BOX = "border:1px solid #8888;border-radius:4px;padding:.5em .8em;max-width:48em;overflow-x:auto"
@@ -27,37 +27,37 @@ def _run(run: Run) -> str:
     for key, values in run.series.items():
         seen = values[np.abs(values) < LARGEST]
         numbers = [f"{x:.4g}" for x in (seen[0], seen.min(), seen[-1])] if len(seen) else ["-"] * 3
-        rows.append([_text(key), str(len(seen)), *numbers, _sparkline(seen)])
+        rows.append([text(key), str(len(seen)), *numbers, _sparkline(seen)])
     said = f"{len(run):,} rows, epoch {run.epochs[0]:.10g} to {run.epochs[-1]:.10g}"
-    return _box(f"<b>{_text(run.name)}</b>: {said}", _table(head, rows))
+    return box(f"<b>{text(run.name)}</b>: {said}", table(head, rows))
 
 
 @display.html.register
 def _finding(finding: Finding) -> str:
     lo, hi = finding.onset_interval
     numbers = {**finding.effect, **finding.evidence}
-    rows = [[_text(k), _text(v if isinstance(v, str) else f"{v:.4g}")] for k, v in numbers.items()]
-    said = f"<b>{_text(headline(finding))}</b><br>onset in {lo:.10g} to {hi:.10g} at {finding.level:.0%}"
-    return _box(said, _table((), rows), _text(finding.advice))
+    rows = [[text(k), text(v if isinstance(v, str) else f"{v:.4g}")] for k, v in numbers.items()]
+    said = f"<b>{text(headline(finding))}</b><br>onset in {lo:.10g} to {hi:.10g} at {finding.level:.0%}"
+    return box(said, table((), rows), text(finding.advice))
 
 
 @display.html.register
 def _verdict(verdict: Verdict) -> str:
-    reason = f": {_text(verdict.reason)}" if verdict.reason else ""
-    said = f"<b>{_text(title(verdict.phenomenon))}</b>: {verdict.status}{reason}"
-    return _box(said, *(_text(headline(f)) for f in verdict.findings))
+    reason = f": {text(verdict.reason)}" if verdict.reason else ""
+    said = f"<b>{text(title(verdict.phenomenon))}</b>: {verdict.status}{reason}"
+    return box(said, *(text(headline(f)) for f in verdict.findings))
 
 
 @display.html.register
 def _diagnosis(diagnosis: Diagnosis) -> str:
     rows = []
     for v in diagnosis.verdicts:
-        said = "<br>".join(_text(headline(f)) for f in v.findings) or _text(v.reason)
+        said = "<br>".join(text(headline(f)) for f in v.findings) or text(v.reason)
         status = f"<b>{v.status}</b>" if v.findings else v.status
-        rows.append([_text(title(v.phenomenon)), status, said])
-    advice = "".join(f"<li>{_text(a)}</li>" for a in diagnosis.reading.advice)
-    head = f"<b>{_text(diagnosis.run.name)}</b>: {_text(row(diagnosis).said)}"
-    return _box(head, _text(diagnosis.reading.text), f"<ul>{advice}</ul>", _table(("", "", ""), rows))
+        rows.append([text(title(v.phenomenon)), status, said])
+    advice = "".join(f"<li>{text(a)}</li>" for a in diagnosis.reading.advice)
+    head = f"<b>{text(diagnosis.run.name)}</b>: {text(row(diagnosis).said)}"
+    return box(head, text(diagnosis.reading.text), f"<ul>{advice}</ul>", table(("", "", ""), rows))
 
 
 @display.plot.register
@@ -96,15 +96,18 @@ def _pyplot() -> Any:
     return plt
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """`value` as it may stand in HTML, on one line."""
     return escape(printable(str(value)))
 
 
-def _box(*parts: str) -> str:
+def box(*parts: str) -> str:
+    """Pieces of HTML below each other in a frame; empty ones are left out."""
     return f'<div style="{_BOX}">' + "".join(f"<div>{part}</div>" for part in parts if part) + "</div>"
 
 
-def _table(head: tuple[str, ...], rows: Iterable[list[str]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[list[str]]) -> str:
+    """Cells of HTML below a head, which may be empty; nothing where there is no row."""
     cell = '<td style="text-align:left;vertical-align:top">'
     top = f"<tr>{''.join(f'<th style=text-align:left>{h}</th>' for h in head)}</tr>" if any(head) else ""
     body = "".join(f"<tr>{''.join(f'{cell}{c}</td>' for c in cells)}</tr>" for cells in rows)

@@ -14,6 +14,7 @@ from uniplot import plot_to_string
 
 from detectors.condense import condensed
 from detectors.diagnosis import Diagnosis
+from detectors.report.text import printable
 from detectors.vocabulary import Run
 
 __all__ = ["curves", "screen"]
@@ -93,5 +94,4 @@ def _page(console: Console, path: Path, diagnoses: Sequence[Diagnosis], lines: S
 
 
 def _line(text: str, style: str) -> Text:
-    clean = "".join(c if c.isprintable() else "?" for c in text)
-    return Text(clean, style=style, no_wrap=True, overflow="ellipsis")
+    return Text(printable(text), style=style, no_wrap=True, overflow="ellipsis")
