@@ -72,7 +72,10 @@ def test_an_example_runs(tmp_path, line):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="they are written for a POSIX shell")
-@pytest.mark.parametrize("line", [li for li in EXAMPLES if "generate" in li and "trained" not in li or "--only" in li or "--level quick" in li])
+@pytest.mark.parametrize(
+    "line",
+    [li for li in EXAMPLES if ("generate" in li and "trained" not in li) or "--only" in li or "--level quick" in li],
+)
 def test_an_example_of_the_simulator_runs(tmp_path, line):
     (tmp_path / "my_module.py").write_text("from detectors.lr_drop import LrDrop as MyDetector\n")
     line = re.sub("10000?", "20", line)
