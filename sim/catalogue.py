@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim import composed, trained
-from sim.analytic import gradient_flow, linear_regression, noisy_quadratic
+from sim.analytic import gradient_flow, linear_regression, logistic_regression, noisy_quadratic
 from sim.model import Model, Tier
 
 __all__ = ["MODELS", "model"]
@@ -15,6 +15,7 @@ MODELS: dict[str, Model] = {
         noisy_quadratic.MODEL,
         gradient_flow.MODEL,
         linear_regression.MODEL,
+        logistic_regression.MODEL,
         trained.MODEL,
     )
 }

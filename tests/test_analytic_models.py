@@ -10,6 +10,7 @@ import pytest
 
 from sim.analytic.gradient_flow import GradientFlow
 from sim.analytic.linear_regression import LinearRegression
+from sim.analytic.logistic_regression import LogisticRegression
 from sim.analytic.noisy_quadratic import NoisyQuadratic
 from sim.catalogue import MODELS
 from sim.model import Tier
@@ -36,6 +37,11 @@ VARIED = {
         LinearRegression(epochs=24, schedule=TWO_DROPS),
         LinearRegression(epochs=24, schedule=CONSTANT, dimension=7, batch_size=8),
         LinearRegression(epochs=30, schedule=TWO_DROPS, train_size=20, learning_rate=0.1),
+    ],
+    "logistic_regression": [
+        LogisticRegression(epochs=24, schedule=TWO_DROPS, train_size=40),
+        LogisticRegression(epochs=24, schedule=CONSTANT, train_size=40, dimension=5, slow=0.2, label_noise=0.0),
+        LogisticRegression(epochs=30, schedule=TWO_DROPS, train_size=16, batch_size=5),
     ],
 }
 ANALYTIC = {name: m for name, m in MODELS.items() if m.tier == Tier.ANALYTIC}
