@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import pickle
 import platform
 import sys
 from dataclasses import replace
@@ -62,17 +61,19 @@ def boxes(labelled: LabelledRun) -> dict[str, bool]:
 
 def trained(recipes: list[Recipe], what: str, keep: Path | None) -> list[LabelledRun]:
     """Train in batches with one progress bar; with `keep`, what was measured is stored there and used the next time."""
-    stored = None if keep is None else keep / f"{what}-{len(recipes)}.pickle"
+    stored = None if keep is None else keep / f"{what}-{len(recipes)}.npz"
     if stored is not None and stored.exists():
-        return label(recipes, pickle.loads(stored.read_bytes()))
-    measured = []
+        with np.load(stored) as arrays:
+            return label(recipes, dict(arrays))
+    parts = []
     with tqdm(total=lane_epochs(recipes), desc=what, unit=" epochs", disable=not sys.stderr.isatty()) as bar:
         for start in range(0, len(recipes), BATCH):
-            measured += measure(recipes[start : start + BATCH], progress=bar.update)
+            parts.append(measure(recipes[start : start + BATCH], progress=bar.update))
+    metrics = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     if stored is not None:
         stored.parent.mkdir(parents=True, exist_ok=True)
-        stored.write_bytes(pickle.dumps(measured))
-    return label(recipes, measured)
+        np.savez_compressed(stored, **metrics)
+    return label(recipes, metrics)
 
 
 def write(name: str, rows: list[dict[str, object]]) -> None:

@@ -8,19 +8,11 @@ import jax
 import numpy as np
 import pytest
 
-from sim.analytic import logistic_regression
-from sim.analytic.logistic_regression import (
-    BATCH,
-    SISTERS,
-    LogisticRegression,
-    _Lane,
-    _rates,
-    draw,
-    make,
-    sample,
-    trajectories,
-)
+from sim.analytic import logistic_sgd
+from sim.analytic.logistic_regression import SISTERS, LogisticRegression, draw, make, sample
+from sim.analytic.logistic_sgd import BATCH, Lane, trajectories
 from sim.analytic.margin import risk
+from sim.analytic.rates import rates
 from sim.randomness import Purpose, stream
 from sim.recipe import BadRecipe
 from sim.schedules import Schedule
@@ -31,10 +23,10 @@ SHORT = LogisticRegression(
 )
 
 
-def lane(recipe: LogisticRegression, sister: int, *, seed: int = 3) -> _Lane:
+def lane(recipe: LogisticRegression, sister: int, *, seed: int = 3) -> Lane:
     """A trajectory of the recipe on the data of the seed."""
     data = sample(recipe, seed, recipe.train_size, Purpose.TRAIN_INPUTS, Purpose.TRAIN_LABELS)
-    return _Lane(recipe, seed, sister, _rates(recipe), data.x, data.y)
+    return Lane(recipe, seed, sister, rates(recipe), data.x, data.y)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +60,7 @@ def fresh_by_loop(recipe: LogisticRegression, runs: int) -> np.ndarray:
     """The population risk of runs on fresh examples, drawn by NumPy, shape (runs, epochs)."""
     m, scale = recipe.classes
     rng, w, out = np.random.default_rng(0), np.zeros((runs, len(m))), []
-    for eta in _rates(recipe):
+    for eta in rates(recipe):
         for _ in range(recipe.steps):
             clean = rng.choice([-1.0, 1.0], (runs, recipe.batch_size))
             x = clean[:, :, None] * m + scale * rng.standard_normal((*clean.shape, len(m)))
@@ -163,7 +155,7 @@ def test_a_drop_by_a_factor_of_one_changes_nothing_to_the_bit():
 
 def test_another_recipe_and_another_number_of_runs_compile_nothing():
     make([SHORT], [0])
-    programs = [logistic_regression._program(256, fresh) for fresh in (False, True)]
+    programs = [logistic_sgd._program(256, fresh) for fresh in (False, True)]
     before = [program._cache_size() for program in programs]
     make([replace(SHORT, dimension=9, batch_size=3, epochs=14, label_noise=0.0)] * 3, range(3))
 

@@ -30,9 +30,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.segments import drop_positions
 from detectors.vocabulary import Run
 from sim.analytic.checks import pairs
+from sim.analytic.rates import rates, without_drops
 from sim.analytic.teacher import Teacher, check_teacher, scales, teacher
 from sim.labelled import LabelledRun, labelled
 from sim.model import Model, Tier
@@ -89,19 +89,19 @@ def _init(data: Teacher) -> tuple[_Modes, _Modes]:
     return _Modes(lam, delta0, lam * delta0 - h, basis, end), _Modes(lam, delta0, lam * delta0, basis, 0.0)
 
 
-def flow(modes: _Modes, rates: np.ndarray) -> np.ndarray:
+def flow(modes: _Modes, eta: np.ndarray) -> np.ndarray:
     """δ at the end of each epoch at these rates, shape (epochs, d)."""
     lam = np.where(modes.lam > 0, modes.lam, 1.0)  # modes without curvature stay where they are: g = 0
-    delta = modes.delta0 + modes.g / lam * np.expm1(-lam * np.cumsum(rates)[:, None])
+    delta = modes.delta0 + modes.g / lam * np.expm1(-lam * np.cumsum(eta)[:, None])
     rotated: np.ndarray = np.einsum("xi,ki->xk", delta, modes.basis)
     return rotated
 
 
-def training_loss(modes: _Modes, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def training_loss(modes: _Modes, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """L at the end of each epoch and its mean over the epoch, each of shape (epochs,)."""
-    lam, eta = np.where(modes.lam > 0, modes.lam, 1.0), rates[:, None]
-    left = modes.g**2 / lam * np.exp(-2 * lam * np.cumsum(rates)[:, None])
-    logged = left * np.expm1(2 * lam * eta) / (2 * lam * eta)
+    lam = np.where(modes.lam > 0, modes.lam, 1.0)
+    left = modes.g**2 / lam * np.exp(-2 * lam * np.cumsum(eta)[:, None])
+    logged = left * np.expm1(2 * lam * eta[:, None]) / (2 * lam * eta[:, None])
     return modes.end + left.sum(1), modes.end + logged.sum(1)
 
 
@@ -120,26 +120,19 @@ def make(recipes: Sequence[GradientFlow], seeds: Sequence[int]) -> list[Labelled
 
 
 def _labelled(recipe: GradientFlow, seed: int) -> LabelledRun:
-    data, epochs = teacher(recipe, seed), np.arange(1.0, recipe.epochs + 1)
-    schedule, rates = recipe.schedule, recipe.schedule.rates(recipe.learning_rate, recipe.epochs)
+    data, epochs, eta = teacher(recipe, seed), np.arange(1.0, recipe.epochs + 1), rates(recipe)
     modes, clean = _init(data)
-    delta, (level, logged) = flow(modes, rates), training_loss(modes, rates)
-    drops = drop_positions(rates) if schedule.kind == "step" else []
-    without = {
-        m: data.risk(flow(modes, schedule.without_drop(k).rates(recipe.learning_rate, recipe.epochs)))[None]
-        for k, m in enumerate(schedule.milestones)
-        if m in drops
-    }
-    ideal = -data.w_star * np.exp(-data.lam * np.cumsum(rates)[:, None])
+    delta, (level, logged) = flow(modes, eta), training_loss(modes, eta)
+    ideal = -data.w_star * np.exp(-data.lam * np.cumsum(eta)[:, None])
     expected = Expected(
         epochs=epochs,
-        learning_rate=rates,
+        learning_rate=eta,
         curves={"risk": data.risk(delta)[None], "train_loss_eval": level[None], "train_loss": logged[None]},
-        without_drop=without,
-        twins={"fresh_samples": data.risk(ideal)[None], "label_noise": data.risk(flow(clean, rates))[None]},
+        without_drop={at: data.risk(flow(modes, other))[None] for at, other in without_drops(recipe).items()},
+        twins={"fresh_samples": data.risk(ideal)[None], "label_noise": data.risk(flow(clean, eta))[None]},
         reference=recipe.noise**2,
     )
-    series = {"train_loss": logged, "val_loss": data.val_loss(delta), "learning_rate": rates}
+    series = {"train_loss": logged, "val_loss": data.val_loss(delta), "learning_rate": eta}
     return labelled(
         Run(epochs=epochs, series=series, name=f"gradient_flow-{seed}", source="gradient_flow"), expected, recipe
     )

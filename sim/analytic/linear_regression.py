@@ -29,9 +29,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from detectors.segments import drop_positions
 from detectors.vocabulary import Run
 from sim.analytic.checks import allow, pairs
+from sim.analytic.rates import rates, without_drops
 from sim.analytic.teacher import Teacher, check_teacher, scales, teacher
 from sim.labelled import LabelledRun, labelled
 from sim.model import Model, Tier
@@ -89,10 +89,10 @@ class LinearRegression:
         return self.train_size // self.batch_size
 
 
-def moments(data: Teacher, r: LinearRegression, rates: np.ndarray, eps: np.ndarray) -> dict[str, np.ndarray]:
+def moments(data: Teacher, r: LinearRegression, at: np.ndarray, eps: np.ndarray) -> dict[str, np.ndarray]:
     """Exact `risk`, `train_loss_eval` and `train_loss`, each of shape (variants, epochs).
 
-    `rates` has shape (variants, epochs) and `eps`, the label noise of each variant, shape (variants, n).
+    `at` has shape (variants, epochs) and `eps`, the label noise of each variant, shape (variants, n).
     """
     n, B = len(data.X), r.batch_size
     lam, basis = np.linalg.eigh(data.X.T @ data.X / n)  # the basis in which Ĥ is diagonal
@@ -101,16 +101,16 @@ def moments(data: Teacher, r: LinearRegression, rates: np.ndarray, eps: np.ndarr
     h = eps @ X / n
     m = np.broadcast_to(-basis.T @ data.w_star, h.shape)
     C = m[:, :, None] * m[:, None, :]
-    out = np.empty((3, *rates.shape))
+    out = np.empty((3, *at.shape))
 
     def losses(m: np.ndarray, C: np.ndarray) -> np.ndarray:
         q: np.ndarray = ((X @ C) * X).sum(-1) - 2 * eps * (m @ X.T) + eps**2
         return q
 
     q = losses(m, C)
-    for x in range(rates.shape[1]):
-        eta = rates[:, x, None]
-        logged = np.zeros(len(rates))
+    for x in range(at.shape[1]):
+        eta = at[:, x, None]
+        logged = np.zeros(len(at))
         for _ in range(r.steps):
             logged += q.mean(1) / r.steps
             E = C * lam - m[:, :, None] * h[:, None, :]
@@ -125,12 +125,12 @@ def moments(data: Teacher, r: LinearRegression, rates: np.ndarray, eps: np.ndarr
     return dict(zip(("risk", "train_loss_eval", "train_loss"), out, strict=True))
 
 
-def ideal(data: Teacher, r: LinearRegression, rates: np.ndarray) -> np.ndarray:
-    """The exact risk of the ideal world at `rates`, shape (epochs,)."""
+def ideal(data: Teacher, r: LinearRegression, at: np.ndarray) -> np.ndarray:
+    """The exact risk of the ideal world at these rates, shape (epochs,)."""
     lam, B = data.lam, r.batch_size
     c = data.w_star**2
-    out = np.empty(len(rates))
-    for x, eta in enumerate(rates):
+    out = np.empty(len(at))
+    for x, eta in enumerate(at):
         for _ in range(r.steps):
             c = (1 - eta * lam) ** 2 * c + eta**2 / B * (lam**2 * c + lam * ((lam * c).sum() + data.sigma**2))
         out[x] = data.sigma**2 + (lam * c).sum()
@@ -138,12 +138,12 @@ def ideal(data: Teacher, r: LinearRegression, rates: np.ndarray) -> np.ndarray:
 
 
 def paths(
-    data: Teacher, r: LinearRegression, rates: np.ndarray, order: np.random.Generator, runs: int = 1
+    data: Teacher, r: LinearRegression, at: np.ndarray, order: np.random.Generator, runs: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Runs of SGD: δ at the end of each epoch, (runs, epochs, d), and the logged training loss, (runs, epochs)."""
     delta = np.broadcast_to(-data.w_star, (runs, r.dimension))
-    deltas, logged = np.empty((runs, len(rates), r.dimension)), np.zeros((runs, len(rates)))
-    for x, eta in enumerate(rates):
+    deltas, logged = np.empty((runs, len(at), r.dimension)), np.zeros((runs, len(at)))
+    for x, eta in enumerate(at):
         for _ in range(r.steps):
             batch = order.integers(0, len(data.X), (runs, r.batch_size))
             inputs = data.X[batch]
@@ -160,29 +160,26 @@ def make(recipes: Sequence[LinearRegression], seeds: Sequence[int]) -> list[Labe
 
 
 def _labelled(recipe: LinearRegression, seed: int) -> LabelledRun:
-    data, epochs, schedule = teacher(recipe, seed), np.arange(1.0, recipe.epochs + 1), recipe.schedule
-    rates = schedule.rates(recipe.learning_rate, recipe.epochs)
-    drops = drop_positions(rates) if schedule.kind == "step" else []
-    known = {m: schedule.without_drop(k) for k, m in enumerate(schedule.milestones) if m in drops}
-    twins = [without.rates(recipe.learning_rate, recipe.epochs) for without in known.values()]
+    data, epochs, eta = teacher(recipe, seed), np.arange(1.0, recipe.epochs + 1), rates(recipe)
+    twins = without_drops(recipe)
     eps = np.stack([*[data.eps] * (1 + len(twins)), 0 * data.eps])
-    curves = moments(data, recipe, np.stack([rates, *twins, rates]), eps)
+    curves = moments(data, recipe, np.stack([eta, *twins.values(), eta]), eps)
     risk = curves["risk"]
-    (delta,), (logged,) = paths(data, recipe, rates, generator(seed, Purpose.ORDER))
+    (delta,), (logged,) = paths(data, recipe, eta, generator(seed, Purpose.ORDER))
     own = ((np.einsum("xk,nk->xn", delta, data.X) - data.eps) ** 2).mean(1)
     expected = Expected(
         epochs=epochs,
-        learning_rate=rates,
+        learning_rate=eta,
         curves={
             **{name: curve[:1] for name, curve in curves.items()},
             "own_risk": data.risk(delta)[None],
             "own_train_loss_eval": own[None],
         },
-        without_drop={m: risk[[1 + k]] for k, m in enumerate(known)},
-        twins={"fresh_samples": ideal(data, recipe, rates)[None], "label_noise": risk[-1:]},
+        without_drop={m: risk[[1 + k]] for k, m in enumerate(twins)},
+        twins={"fresh_samples": ideal(data, recipe, eta)[None], "label_noise": risk[-1:]},
         reference=recipe.noise**2,
     )
-    series = {"train_loss": logged, "val_loss": data.val_loss(delta), "learning_rate": rates}
+    series = {"train_loss": logged, "val_loss": data.val_loss(delta), "learning_rate": eta}
     run = Run(epochs=epochs, series=series, name=f"linear_regression-{seed}", source="linear_regression")
     return labelled(run, expected, recipe)
 

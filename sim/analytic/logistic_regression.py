@@ -24,31 +24,26 @@ data", arXiv:1710.10345 (the weights of a separable sample grow without end).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from detectors.segments import drop_positions
 from detectors.vocabulary import Run
 from sim.analytic.checks import allow, check, pairs
+from sim.analytic.logistic_sgd import BATCH, EXAMPLES, FEATURES, Lane, trajectories
 from sim.analytic.margin import accuracy, risk, risk_calibrated
+from sim.analytic.rates import rates, without_drops
 from sim.labelled import LabelledRun, labelled
 from sim.model import Model, Tier
-from sim.randomness import Purpose, generator, stream
+from sim.randomness import Purpose, generator
 from sim.schedules import Schedule
 from sim.truth import Expected
 
-__all__ = ["MODEL", "LogisticRegression", "Sample", "draw", "make", "sample", "trajectories"]
+__all__ = ["MODEL", "LogisticRegression", "Sample", "draw", "make", "sample"]
 
 SISTERS = 8
-LANES = {False: 32, True: 8}  # trajectories in a compiled block; fresh examples cost ten times as much as old ones
-FEATURES, EXAMPLES, BATCH = 32, 512, 16  # of the compiled program; smaller recipes are padded
-SHORTEST_PROGRAM = 256  # epochs of the shortest compiled program; the next ones have four times as many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,130 +102,17 @@ def sample(recipe: LogisticRegression, seed: int, size: int, inputs: Purpose, la
     return Sample(x, np.where(luck < recipe.label_noise, -clean, clean), clean)
 
 
-class _Lane(NamedTuple):
-    recipe: LogisticRegression
-    seed: int
-    sister: int
-    rates: np.ndarray  # (epochs,)
-    x: np.ndarray
-    y: np.ndarray
-
-
-def _key(purpose: Purpose, epoch: Any, seed: jax.Array, sister: jax.Array) -> jax.Array:
-    return stream(seed, purpose, sister, epoch)
-
-
-@lru_cache(maxsize=8)
-def _program(longest: int, fresh: bool) -> Any:
-    """The compiled block: weights (lanes, longest, FEATURES), logged loss and accuracy (lanes, longest).
-
-    `fresh` draws new examples at each step, from the classes in `c`, and ignores the sample.
-    """
-    size = LANES[fresh]
-
-    def drawn(c: dict[str, Any], keys: tuple[jax.Array, ...], k: Any) -> tuple[jax.Array, jax.Array]:
-        """The batch of each lane, (lanes, BATCH, FEATURES) and (lanes, BATCH)."""
-
-        def of_lane(order: jax.Array, inputs: jax.Array, labels: jax.Array) -> tuple[jax.Array, ...]:
-            if not fresh:
-                return (jax.random.uniform(jax.random.fold_in(order, k), (BATCH,)),)
-            z = jax.random.normal(jax.random.fold_in(inputs, k), (BATCH, FEATURES))
-            return (z, jax.random.uniform(jax.random.fold_in(labels, k), (2, BATCH)))
-
-        if not fresh:
-            (u,) = jax.vmap(of_lane)(*keys)
-            row = jnp.minimum((u * c["n"][:, None]).astype(jnp.int32), c["n"][:, None].astype(jnp.int32) - 1)
-            return jnp.take_along_axis(c["x"], row[:, :, None], 1), jnp.take_along_axis(c["y"], row, 1)
-        z, u = jax.vmap(of_lane)(*keys)
-        clean = jnp.where(u[:, 0] < 0.5, -1.0, 1.0)
-        x = clean[:, :, None] * c["m"][:, None] + c["scale"][:, None] * z
-        return x, jnp.where(u[:, 1] < c["label_noise"][:, None], -clean, clean)
-
-    def run(c: dict[str, Any], rates: jax.Array, seed: jax.Array, sister: jax.Array, steps: Any, epochs: Any) -> Any:
-        share = (jnp.arange(BATCH)[None] < c["batch_size"][:, None]) / c["batch_size"][:, None]
-        purposes = (Purpose.ORDER, Purpose.FRESH_INPUTS, Purpose.FRESH_LABELS)
-
-        def epoch(e: Any, carry: Any) -> Any:
-            eta = jax.lax.dynamic_slice_in_dim(rates, e, 1, 1)
-            keys = tuple(jax.vmap(partial(_key, purpose, e))(seed, sister) for purpose in purposes)
-
-            def step(k: Any, state: Any) -> Any:
-                w, loss, right = state
-                x, y = drawn(c, keys, k)
-                margin = y * jnp.sum(x * w[:, None], -1)
-                w = w + eta * jnp.sum((share * y * jax.nn.sigmoid(-margin))[:, :, None] * x, 1)
-                loss = loss + jnp.sum(share * jax.nn.softplus(-margin), 1)
-                return w, loss, right + jnp.sum(share * (jnp.sign(margin) + 1) / 2, 1)
-
-            w, all_w, losses, accuracies = carry
-            none = jnp.zeros(size)
-            w, loss, right = jax.lax.fori_loop(0, steps, step, (w, none, none))
-            put = jax.lax.dynamic_update_slice_in_dim
-            losses, accuracies = (
-                put(losses, (loss / steps)[:, None], e, 1),
-                put(accuracies, (right / steps)[:, None], e, 1),
-            )
-            return w, put(all_w, w[:, None], e, 1), losses, accuracies
-
-        empty = jnp.zeros((size, longest))
-        start = (jnp.zeros((size, FEATURES)), jnp.zeros((size, longest, FEATURES)), empty, empty)
-        return jax.lax.fori_loop(0, epochs, epoch, start)[1:]
-
-    return jax.jit(run)
-
-
-def trajectories(lanes: Sequence[_Lane], *, fresh: bool) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Of each lane the weights after each epoch, (epochs, FEATURES), the logged loss and the accuracy, (epochs,)."""
-    out: list[Any] = [None] * len(lanes)
-    size = LANES[fresh]
-    for members in _blocks(lanes, size):
-        block = [lanes[i] for i in [*members, *[members[-1]] * (size - len(members))]]
-        recipe = block[0].recipe
-        longest = SHORTEST_PROGRAM
-        while longest < recipe.epochs:
-            longest *= 4
-        c = {
-            "n": np.array([lane.recipe.train_size for lane in block], np.float32),
-            "batch_size": np.array([lane.recipe.batch_size for lane in block], np.float32),
-            "label_noise": np.array([lane.recipe.label_noise for lane in block], np.float32),
-            "m": np.array([lane.recipe.classes[0] for lane in block], np.float32),
-            "scale": np.array([lane.recipe.classes[1] for lane in block], np.float32),
-            "x": np.zeros((size, 1 if fresh else EXAMPLES, FEATURES), np.float32),
-            "y": np.zeros((size, 1 if fresh else EXAMPLES), np.float32),
-        }
-        rates = np.zeros((size, longest), np.float32)
-        for i, lane in enumerate(block):
-            rates[i, : recipe.epochs] = lane.rates
-            if not fresh:
-                c["x"][i, : len(lane.x)], c["y"][i, : len(lane.y)] = lane.x, lane.y
-        seed, sister = (np.array([getattr(lane, key) for lane in block], np.uint32) for key in ("seed", "sister"))
-        made = _program(longest, fresh)(c, rates, seed, sister, recipe.steps, recipe.epochs)
-        w, loss, right = (np.asarray(part)[:, : recipe.epochs].astype(np.float64) for part in made)
-        for row, i in enumerate(members):
-            out[i] = (w[row], loss[row], right[row])
-    return out
-
-
-def _blocks(lanes: Sequence[_Lane], size: int) -> Iterator[list[int]]:
-    """Positions of lanes with equal numbers of steps and epochs, up to `size` at a time."""
-    alike: dict[tuple[int, int], list[int]] = {}
-    for i, lane in enumerate(lanes):
-        alike.setdefault((lane.recipe.steps, lane.recipe.epochs), []).append(i)
-    for members in alike.values():
-        yield from (members[start : start + size] for start in range(0, len(members), size))
-
-
 def make(recipes: Sequence[LogisticRegression], seeds: Sequence[int]) -> list[LabelledRun]:
     """One labelled run for each pair of recipe and seed; recipes may differ in everything."""
     together = pairs(recipes, seeds)
     data = [sample(r, s, r.train_size, Purpose.TRAIN_INPUTS, Purpose.TRAIN_LABELS) for r, s in together]
     lanes, ideal, sizes = [], [], []
     for (recipe, seed), of in zip(together, data, strict=True):
-        rates = _rates(recipe)
-        variants = [(rates, of.y), *((r, of.y) for r in _without_drops(recipe).values()), (rates, of.clean)]
+        eta = rates(recipe)
+        variants = [(eta, of.y), *((other, of.y) for other in without_drops(recipe).values()), (eta, of.clean)]
         sizes.append(len(variants))
-        lanes += [_Lane(recipe, seed, k, r, of.x, y) for r, y in variants for k in range(SISTERS)]
-        ideal += [_Lane(recipe, seed, k, rates, of.x, of.y) for k in range(SISTERS)]
+        lanes += [Lane(recipe, seed, k, r, of.x, y) for r, y in variants for k in range(SISTERS)]
+        ideal += [Lane(recipe, seed, k, eta, of.x, of.y) for k in range(SISTERS)]
     trained, fresh = trajectories(lanes, fresh=False), trajectories(ideal, fresh=True)
     out, start = [], 0
     for i, ((recipe, seed), size) in enumerate(zip(together, sizes, strict=True)):
@@ -240,20 +122,6 @@ def make(recipes: Sequence[LogisticRegression], seeds: Sequence[int]) -> list[La
         out.append(_labelled(recipe, seed, data[i], w, loss[0], right[0]))
         start += SISTERS * size
     return out
-
-
-def _rates(recipe: LogisticRegression) -> np.ndarray:
-    return recipe.schedule.rates(recipe.learning_rate, recipe.epochs)
-
-
-def _without_drops(recipe: LogisticRegression) -> dict[int, np.ndarray]:
-    """By the position of each drop: the rates of the twin without it, shape (epochs,)."""
-    drops = drop_positions(_rates(recipe)) if recipe.schedule.kind == "step" else []
-    return {
-        m: recipe.schedule.without_drop(k).rates(recipe.learning_rate, recipe.epochs)
-        for k, m in enumerate(recipe.schedule.milestones)
-        if m in drops
-    }
 
 
 def _on(sample: Sample, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -266,14 +134,14 @@ def _labelled(
     recipe: LogisticRegression, seed: int, data: Sample, w: np.ndarray, loss: np.ndarray, right: np.ndarray
 ) -> LabelledRun:
     """`w` has shape (run, twins without a drop, clean labels, ideal world; sisters, epochs, FEATURES)."""
-    epochs, rates, p = np.arange(1.0, recipe.epochs + 1), _rates(recipe), recipe.label_noise
+    epochs, eta, p = np.arange(1.0, recipe.epochs + 1), rates(recipe), recipe.label_noise
     m, scale = recipe.classes
     mu, s = (w * m).sum(-1), np.sqrt((w**2 * scale**2).sum(-1))
     population = risk(mu, s, p)
     best = np.array([np.hypot(recipe.separation, recipe.slow_separation)])
     expected = Expected(
         epochs=epochs,
-        learning_rate=rates,
+        learning_rate=eta,
         curves={
             "risk": population[0],
             "population_accuracy": accuracy(mu[0], s[0], p),
@@ -282,7 +150,7 @@ def _labelled(
             "train_accuracy": right,
             "train_loss_eval": _on(data, w[0])[0],
         },
-        without_drop={at: population[1 + k] for k, at in enumerate(_without_drops(recipe))},
+        without_drop={at: population[1 + k] for k, at in enumerate(without_drops(recipe))},
         twins={"label_noise": population[-2], "fresh_samples": population[-1]},
         reference=float(risk_calibrated(best, np.ones(1), p)[0]),
     )
@@ -291,7 +159,7 @@ def _labelled(
     series = {"train_loss": loss[0], "train_accuracy": right[0], "val_loss": val_loss, "val_accuracy": val_accuracy}
     run = Run(
         epochs=epochs,
-        series={**series, "learning_rate": rates},
+        series={**series, "learning_rate": eta},
         name=f"logistic_regression-{seed}",
         source="logistic_regression",
     )
@@ -306,9 +174,9 @@ def draw(rng: np.random.Generator) -> LogisticRegression:
     two = bool(rng.random() < 0.5)
     return LogisticRegression(
         dimension=int(rng.choice([4, 10, 20, 32])),
-        separation=float(rng.uniform(0.5, 2.0)),
-        slow=float(np.exp(rng.uniform(np.log(0.1), np.log(0.5)))) if two else 1.0,
-        slow_separation=float(rng.uniform(0.5, 2.5)) if two else 0.0,
+        separation=float(rng.uniform(0.3, 1.2) if two else rng.uniform(0.5, 2.0)),
+        slow=float(np.exp(rng.uniform(np.log(0.08), np.log(0.4)))) if two else 1.0,
+        slow_separation=float(rng.uniform(1.0, 3.0)) if two else 0.0,
         label_noise=float(rng.uniform(0.02, 0.25)) if rng.random() < 0.5 else 0.0,
         train_size=int(np.exp(rng.uniform(np.log(24), np.log(240)))),
         val_size=int(rng.choice([500, 1000, 5000])),

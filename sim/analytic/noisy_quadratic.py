@@ -12,12 +12,9 @@ SGD as in PyTorch, v ← μ v + g and θ ← θ − η v, or with Nesterov θ �
                          A = [[1 − η(1 + μ)h, −ημ²], [h, μ]],  b = (−η(1 + μ), 1)        (Nesterov)
 
 Mean and covariance are exact, m ← A m and V ← A V Aᵀ + b bᵀ c/B, and so is the mean of E[θ²] over the K steps of an
-epoch (what a loop logs): it is ⟨W, V + m mᵀ⟩ + w, where two stretches of steps, first 1 and then 2, make one of
-
-    A = A₂ A₁      Q = A₂ Q₁ A₂ᵀ + Q₂      W = W₁ + A₁ᵀ W₂ A₁      w = w₁ + w₂ + ⟨W₂, Q₁⟩
-
-At a constant rate V goes to the floor η c (1 + μ) / (B (1 − μ) h (2 (1 + μ) − η h)) (heavy ball), proportional to η
-while η h is small: that is the relief of a drop. A drop also slows the descent, so it may be harmful as well.
+epoch, which is what a loop logs (`sim.analytic.stretch` takes all of them at once). At a constant rate V goes to the
+floor η c (1 + μ) / (B (1 − μ) h (2 (1 + μ) − η h)) (heavy ball), proportional to η while η h is small: that is the
+relief of a drop. A drop also slows the descent, so it may be harmful as well.
 
 Expectations are in double precision (1e-12 against the recursion step by step). A run is a real path in single
 precision, and its validation set of `val_size` examples tilts the bowl by Σ nᵢ (θᵢ − δ), nᵢ ~ N(0, cᵢ / val_size).
@@ -27,18 +24,20 @@ Zhang et al., 2019, "Which algorithmic choices matter at which batch sizes?", ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from detectors.segments import drop_positions
 from detectors.vocabulary import Run
+from sim.analytic.blocks import blocks, program_epochs
 from sim.analytic.checks import allow, check, pairs
+from sim.analytic.rates import rates, without_drops
+from sim.analytic.stretch import Stretch, dot, power, turned
 from sim.labelled import LabelledRun, labelled
 from sim.model import Model, Tier
 from sim.randomness import Purpose, stream
@@ -49,7 +48,6 @@ __all__ = ["MODEL", "NoisyQuadratic", "draw", "make", "moments", "paths"]
 
 MODES = 32  # of the compiled program; modes that a recipe does not have are flat
 BLOCK = 64  # runs in a compiled block
-SHORTEST_PROGRAM = 256  # epochs of the shortest compiled program; the next ones have four times as many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +76,8 @@ class NoisyQuadratic:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spectrum", tuple(self.spectrum))
-        least = {
-            "modes": 1,
-            "decay": 0,
-            "noise": 0,
-            "bayes": 0,
-            "batch_size": 1,
-            "val_size": 1,
-            "steps": 1,
-            "epochs": 2,
-        }
+        least = {"modes": 1, "decay": 0, "noise": 0, "bayes": 0}
+        least |= {"batch_size": 1, "val_size": 1, "steps": 1, "epochs": 2}
         check(self, least=least, above={"curvature": 0, "learning_rate": 0})
         allow(self, "modes", self.modes <= MODES, f"1..{MODES}")
         allow(self, "momentum", 0 <= self.momentum < 1, "a number in [0, 1)")
@@ -107,79 +97,32 @@ class NoisyQuadratic:
         return h
 
 
-class _Stretch(NamedTuple):
-    """What a number of steps does to x, each array over the modes: A in 4 rows, symmetric Q and W in 3, w in 1."""
-
-    A: np.ndarray
-    Q: np.ndarray
-    W: np.ndarray
-    w: np.ndarray
-
-
-def _init(recipes: Sequence[NoisyQuadratic], rates: np.ndarray) -> _Stretch:
-    """One step of each recipe at its rate, `rates` of shape (n,); arrays of shape (rows, n, MODES)."""
+def _init(recipes: Sequence[NoisyQuadratic], at: np.ndarray) -> Stretch:
+    """One step of each recipe at its rate in `at`, shape (n,); arrays of shape (entries, n, MODES)."""
 
     def column(name: str) -> np.ndarray:
         return np.array([[getattr(r, name)] for r in recipes], np.float64)
 
-    h, mu, eta = np.stack([r.h for r in recipes]), column("momentum"), rates[:, None]
+    h, mu, eta = np.stack([r.h for r in recipes]), column("momentum"), at[:, None]
     nesterov = column("nesterov") > 0
     reach, keep = np.where(nesterov, eta * (1 + mu), eta), np.where(nesterov, eta * mu**2, eta * mu)
     one, c = np.ones_like(h), column("noise") ** 2 * h / column("batch_size")
     A = np.stack([1 - reach * h, -keep * one, h, mu * one])
     Q = np.stack([reach**2 * c, -reach * c, c])
-    return _Stretch(A, Q, np.stack([one, 0 * one, 0 * one]), 0 * one)
+    return Stretch(A, Q, np.stack([one, 0 * one, 0 * one]), 0 * one)
 
 
-def _turned(A: np.ndarray, S: np.ndarray) -> np.ndarray:
-    """A S Aᵀ for symmetric S."""
-    (a, b, c, d), (p, q, r) = A, S
-    return np.stack(
-        [
-            a * a * p + 2 * a * b * q + b * b * r,
-            a * c * p + (a * d + b * c) * q + b * d * r,
-            c * c * p + 2 * c * d * q + d * d * r,
-        ]
-    )
-
-
-def _dot(W: np.ndarray, S: np.ndarray) -> np.ndarray:
-    product: np.ndarray = W[0] * S[0] + 2 * W[1] * S[1] + W[2] * S[2]
-    return product
-
-
-def _then(first: _Stretch, second: _Stretch) -> _Stretch:
-    (a, b, c, d), (e, f, g, h) = second.A, first.A
-    return _Stretch(
-        A=np.stack([a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h]),
-        Q=_turned(second.A, first.Q) + second.Q,
-        W=first.W + _turned(first.A[[0, 2, 1, 3]], second.W),
-        w=first.w + second.w + _dot(second.W, first.Q),
-    )
-
-
-def _power(step: _Stretch, steps: int) -> _Stretch:
-    whole = None
-    while steps:
-        if steps & 1:
-            whole = step if whole is None else _then(whole, step)
-        steps >>= 1
-        step = _then(step, step) if steps else step
-    assert whole is not None  # a recipe has one step or more
-    return whole
-
-
-def moments(recipes: Sequence[NoisyQuadratic], rates: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+def moments(recipes: Sequence[NoisyQuadratic], at: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
     """Exact `risk`, `train_loss_eval` and `train_loss` of each recipe at its rates.
 
-    `rates[i]` has shape (variants, epochs), and so has each curve; all recipes have equal `steps` and `epochs`.
+    `at[i]` has shape (variants, epochs), and so has each curve; all recipes have equal `steps` and `epochs`.
     """
-    owner = np.repeat(np.arange(len(recipes)), [len(of) for of in rates])
-    tables = [np.unique(of, return_inverse=True) for of in rates]
+    owner = np.repeat(np.arange(len(recipes)), [len(of) for of in at])
+    tables = [np.unique(of, return_inverse=True) for of in at]
     offset = np.cumsum([0, *(len(distinct) for distinct, _ in tables)])
-    which = np.concatenate([at + k.reshape(of.shape) for at, (_, k), of in zip(offset, tables, rates, strict=False)])
+    which = np.concatenate([first + k.reshape(of.shape) for first, (_, k), of in zip(offset, tables, at, strict=False)])
     of_table = [r for r, (distinct, _) in zip(recipes, tables, strict=True) for _ in distinct]
-    epoch = _power(_init(of_table, np.concatenate([distinct for distinct, _ in tables])), recipes[0].steps)
+    epoch = power(_init(of_table, np.concatenate([distinct for distinct, _ in tables])), recipes[0].steps)
     table = np.concatenate([epoch.A, epoch.Q, epoch.W, epoch.w[None]])
     h = np.stack([recipes[int(i)].h for i in owner])
     start, delta, bayes = (
@@ -191,9 +134,9 @@ def moments(recipes: Sequence[NoisyQuadratic], rates: Sequence[np.ndarray]) -> l
     for x in range(which.shape[1]):
         now = table[:, which[:, x]]
         A, Q, W, w = now[:4], now[4:7], now[7:10], now[10]
-        logged = (_dot(W, V + np.stack([m[0] * m[0], m[0] * m[1], m[1] * m[1]])) + w) / recipes[0].steps
+        logged = (dot(W, V + np.stack([m[0] * m[0], m[0] * m[1], m[1] * m[1]])) + w) / recipes[0].steps
         m = np.stack([A[0] * m[0] + A[1] * m[1], A[2] * m[0] + A[3] * m[1]])
-        V = _turned(A, V) + Q
+        V = turned(A, V) + Q
         for i, square in enumerate((V[0] + (m[0] - delta) ** 2, V[0] + m[0] ** 2, logged)):
             out[i, :, x] = bayes[:, 0] + (h * square).sum(-1) / 2
     names = ("risk", "train_loss_eval", "train_loss")
@@ -202,18 +145,18 @@ def moments(recipes: Sequence[NoisyQuadratic], rates: Sequence[np.ndarray]) -> l
 
 @lru_cache(maxsize=8)
 def _program(longest: int) -> Any:
-    """The compiled block: (train_loss, val_loss) of shape (BLOCK, longest), of which `epochs` are run."""
+    """The compiled block: train_loss, val_loss, R and L of the path, (4, BLOCK, longest), of which `epochs` are run."""
 
     def normal(seed: jax.Array, purpose: Purpose, *counters: Any) -> jax.Array:
         return jax.vmap(lambda s: jax.random.normal(stream(s, purpose, *counters), (MODES,)))(seed)
 
-    def run(c: dict[str, Any], rates: jax.Array, seed: jax.Array, steps: Any, epochs: Any) -> tuple[jax.Array, ...]:
+    def run(c: dict[str, Any], eta: jax.Array, seed: jax.Array, steps: Any, epochs: Any) -> jax.Array:
         h, mu, delta, bayes = c["h"], c["momentum"][:, None], c["shift"][:, None], c["bayes"]
         spread = c["noise"][:, None] * jnp.sqrt(h)
         tilt = spread / jnp.sqrt(c["val_size"])[:, None] * normal(seed, Purpose.VAL_INPUTS)
 
         def epoch(x: Any, carry: Any) -> Any:
-            eta = jax.lax.dynamic_slice_in_dim(rates, x, 1, 1)
+            rate = jax.lax.dynamic_slice_in_dim(eta, x, 1, 1)
 
             def step(k: Any, state: Any) -> Any:
                 theta, v, total = state
@@ -221,93 +164,70 @@ def _program(longest: int) -> Any:
                 g = h * theta + noise
                 loss = jnp.sum(h * theta * theta / 2 + noise * theta, -1)
                 v = mu * v + g
-                theta = theta - eta * jnp.where(c["nesterov"][:, None] > 0, g + mu * v, v)
+                theta = theta - rate * jnp.where(c["nesterov"][:, None] > 0, g + mu * v, v)
                 return theta, v, total + loss
 
-            theta, v, train, val = carry
+            theta, v, logged = carry
             theta, v, total = jax.lax.fori_loop(0, steps, step, (theta, v, jnp.zeros_like(bayes)))
             away = theta - delta
-            now = bayes + jnp.sum(h * away * away / 2 + tilt * away, -1)
-            put = jax.lax.dynamic_update_slice_in_dim
-            return theta, v, put(train, (bayes + total / steps)[:, None], x, 1), put(val, now[:, None], x, 1)
+            risk = bayes + jnp.sum(h * away * away, -1) / 2
+            level = bayes + jnp.sum(h * theta * theta, -1) / 2
+            now = jnp.stack([bayes + total / steps, risk + jnp.sum(tilt * away, -1), risk, level])
+            return theta, v, jax.lax.dynamic_update_slice_in_dim(logged, now[:, :, None], x, 2)
 
         start = jnp.where(h > 0, c["start"][:, None], 0.0)
-        empty = jnp.zeros((len(seed), longest))
-        _, _, train, val = jax.lax.fori_loop(0, epochs, epoch, (start, jnp.zeros_like(h), empty, empty))
-        return train, val
+        empty = jnp.zeros((4, len(seed), longest))
+        logged: jax.Array = jax.lax.fori_loop(0, epochs, epoch, (start, jnp.zeros_like(h), empty))[2]
+        return logged
 
     return jax.jit(run)
 
 
-def paths(recipes: Sequence[NoisyQuadratic], seeds: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The (train_loss, val_loss) that each run logs, each of shape (epochs,)."""
+def paths(recipes: Sequence[NoisyQuadratic], seeds: Sequence[int]) -> list[np.ndarray]:
+    """Of each run train_loss and val_loss as it logs them, and R and L along its own path, shape (4, epochs)."""
     out: list[Any] = [None] * len(recipes)
-    for members in _blocks(recipes):
+    for members, index in blocks(recipes, BLOCK):
         first = recipes[members[0]]
-        longest = SHORTEST_PROGRAM
-        while longest < first.epochs:
-            longest *= 4
-        index = [*members, *[members[-1]] * (BLOCK - len(members))]
+        longest = program_epochs(first.epochs)
         names = ("momentum", "shift", "bayes", "noise", "val_size", "batch_size", "nesterov", "start")
         c = {name: np.array([getattr(recipes[i], name) for i in index], np.float32) for name in names}
         c["h"] = np.array([recipes[i].h for i in index], np.float32)
-        rates = np.zeros((BLOCK, longest), np.float32)
-        rates[:, : first.epochs] = [_rates(recipes[i]) for i in index]
+        eta = np.zeros((BLOCK, longest), np.float32)
+        eta[:, : first.epochs] = [rates(recipes[i]) for i in index]
         seed = np.array([seeds[i] for i in index], np.uint32)
-        train, val = (
-            np.asarray(a)[:, : first.epochs] for a in _program(longest)(c, rates, seed, first.steps, first.epochs)
-        )
+        logged = np.asarray(_program(longest)(c, eta, seed, first.steps, first.epochs))
         for row, i in enumerate(members):
-            out[i] = (train[row], val[row])
+            out[i] = logged[:, row, : first.epochs].astype(np.float64)
     return out
-
-
-def _blocks(recipes: Sequence[NoisyQuadratic]) -> Iterator[list[int]]:
-    """Positions of recipes with equal numbers of steps and epochs, up to BLOCK at a time."""
-    alike: dict[tuple[int, int], list[int]] = {}
-    for i, r in enumerate(recipes):
-        alike.setdefault((r.steps, r.epochs), []).append(i)
-    for members in alike.values():
-        yield from (members[start : start + BLOCK] for start in range(0, len(members), BLOCK))
-
-
-def _rates(recipe: NoisyQuadratic) -> np.ndarray:
-    return recipe.schedule.rates(recipe.learning_rate, recipe.epochs)
 
 
 def make(recipes: Sequence[NoisyQuadratic], seeds: Sequence[int]) -> list[LabelledRun]:
     """One labelled run for each pair of recipe and seed; recipes may differ in everything."""
     together = pairs(recipes, seeds)
     exact: list[Any] = [None] * len(recipes)
-    for members in _blocks(recipes):
-        variants = [np.stack([_rates(recipes[i]), *_without_drops(recipes[i]).values()]) for i in members]
+    for members, _ in blocks(recipes, BLOCK):
+        variants = [np.stack([rates(recipes[i]), *without_drops(recipes[i]).values()]) for i in members]
         for i, curves in zip(members, moments([recipes[i] for i in members], variants), strict=True):
             exact[i] = curves
     runs = zip(together, exact, paths(recipes, seeds), strict=True)
-    return [_labelled(recipe, seed, curves, *path) for (recipe, seed), curves, path in runs]
+    return [_labelled(recipe, seed, curves, path) for (recipe, seed), curves, path in runs]
 
 
-def _without_drops(recipe: NoisyQuadratic) -> dict[int, np.ndarray]:
-    """By the position of each drop: the rates of the twin without it, shape (epochs,)."""
-    drops = drop_positions(_rates(recipe)) if recipe.schedule.kind == "step" else []
-    return {
-        m: recipe.schedule.without_drop(k).rates(recipe.learning_rate, recipe.epochs)
-        for k, m in enumerate(recipe.schedule.milestones)
-        if m in drops
-    }
-
-
-def _labelled(
-    recipe: NoisyQuadratic, seed: int, curves: dict[str, np.ndarray], train: np.ndarray, val: np.ndarray
-) -> LabelledRun:
-    epochs, rates = np.arange(1.0, recipe.epochs + 1), _rates(recipe)
+def _labelled(recipe: NoisyQuadratic, seed: int, curves: dict[str, np.ndarray], path: np.ndarray) -> LabelledRun:
+    train, val, own_risk, own_level = path
+    epochs, eta = np.arange(1.0, recipe.epochs + 1), rates(recipe)
     expected = Expected(
         epochs=epochs,
-        learning_rate=rates,
-        curves={name: curve[:1] for name, curve in curves.items()},
-        without_drop={m: curves["risk"][[1 + k]] for k, m in enumerate(_without_drops(recipe))},
+        learning_rate=eta,
+        curves={
+            **{name: curve[:1] for name, curve in curves.items()},
+            "own_risk": own_risk[None],
+            "own_train_loss_eval": own_level[None],
+        },
+        without_drop={m: curves["risk"][[1 + k]] for k, m in enumerate(without_drops(recipe))},
+        reference=recipe.bayes,
     )
-    series = {"train_loss": train, "val_loss": val, "learning_rate": rates}
+    series = {"train_loss": train, "val_loss": val, "learning_rate": eta}
     run = Run(epochs=epochs, series=series, name=f"noisy_quadratic-{seed}", source="noisy_quadratic")
     return labelled(run, expected, recipe)
 
