@@ -27,19 +27,14 @@ def rises(curve: np.ndarray) -> list[Rise]:
     a larger rise. Noise of size e moves a prominence by at most 2e (Cohen-Steiner, Edelsbrunner & Harer, 2007).
     """
     values = curve.tolist()
+    # where the curve changes, runs of equal values taken as one: a top is higher than what is before and after it
+    starts = np.flatnonzero(np.concatenate([[True], curve[1:] != curve[:-1]]))
+    up = curve[starts[1:]] > curve[starts[:-1]]
     found: list[Rise] = []
     open_peaks: list[tuple[int, int]] = []  # (bottom, top) of peaks that nothing has exceeded yet, tops descending
-    lowest = 0
-    for i in range(1, len(values)):
-        if values[i] < values[lowest]:
-            lowest = i
-        rising = values[i] > values[i - 1]
-        plateau_ends = i + 1
-        while plateau_ends < len(values) and values[plateau_ends] == values[i]:
-            plateau_ends += 1
-        if not rising or (plateau_ends < len(values) and values[plateau_ends] > values[i]):
-            continue
-        bottom = lowest
+    before = 0
+    for i in starts[1:][up & ~np.append(up[1:], False)].tolist():
+        bottom = before + int(np.argmin(curve[before : i + 1]))
         while open_peaks and values[open_peaks[-1][1]] < values[i]:
             a, b = open_peaks.pop()
             if values[a] >= values[bottom]:
@@ -47,7 +42,7 @@ def rises(curve: np.ndarray) -> list[Rise]:
             else:
                 bottom = a  # b is a dip within the rise to i
         open_peaks.append((bottom, i))
-        lowest = i
+        before = i
     found += [Rise(a, b, values[b] - values[a]) for a, b in open_peaks]
     return sorted(found, key=lambda r: r.a)
 

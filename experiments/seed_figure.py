@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import pickle
 import platform
 import sys
 from dataclasses import replace
@@ -61,19 +62,17 @@ def boxes(labelled: LabelledRun) -> dict[str, bool]:
 
 def trained(recipes: list[Recipe], what: str, keep: Path | None) -> list[LabelledRun]:
     """Train in batches with one progress bar; with `keep`, what was measured is stored there and used the next time."""
-    stored = None if keep is None else keep / f"{what}-{len(recipes)}.npz"
+    stored = None if keep is None else keep / f"{what}-{len(recipes)}.pickle"
     if stored is not None and stored.exists():
-        with np.load(stored) as arrays:
-            return label(recipes, dict(arrays))
-    parts = []
+        return label(recipes, pickle.loads(stored.read_bytes()))
+    measured = []
     with tqdm(total=lane_epochs(recipes), desc=what, unit=" epochs", disable=not sys.stderr.isatty()) as bar:
         for start in range(0, len(recipes), BATCH):
-            parts.append(measure(recipes[start : start + BATCH], progress=bar.update))
-    metrics = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+            measured += measure(recipes[start : start + BATCH], progress=bar.update)
     if stored is not None:
         stored.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(stored, **metrics)
-    return label(recipes, metrics)
+        stored.write_bytes(pickle.dumps(measured))
+    return label(recipes, measured)
 
 
 def write(name: str, rows: list[dict[str, object]]) -> None:

@@ -118,13 +118,13 @@ class Twins:
 class Batch:
     """Labelled runs in columns.
 
-    `recipes` has one recipe a run, or is an array for each setting; `epochs`, of shape (runs,), is the number of their
+    `recipes` has one recipe a run; `epochs`, of shape (runs,), is the number of their
     epochs, which are 1, 2, ... `series` are the observed ones, `expected` the expectations by the names of
     `Expected.curves`, `se` their standard errors over sister runs, `reference`, of shape (runs,), the loss of the best
     model, NaN where it is not known, `ambiguous` the causes of each run that its curves cannot tell apart.
     """
 
-    recipes: Sequence[Any] | Mapping[str, np.ndarray]
+    recipes: Sequence[Any]
     epochs: np.ndarray
     reference: np.ndarray
     ambiguous: Sequence[Sequence[str]]

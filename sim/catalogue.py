@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim import composed, trained
+from sim import composed, margin, trained
 from sim.analytic import gradient_flow, linear_regression, logistic_regression, noisy_quadratic
 from sim.model import Model, Tier
 
@@ -12,6 +12,7 @@ MODELS: dict[str, Model] = {
     m.name: m
     for m in (
         composed.MODEL,
+        margin.MODEL,
         noisy_quadratic.MODEL,
         gradient_flow.MODEL,
         linear_regression.MODEL,

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -225,8 +226,8 @@ class _Maker:
         self.work = work
         self.machine = _prepared(cache)
 
-    def said(self) -> tuple[dict[str, str], int]:
-        return self.machine, os.getpid()
+    def said(self) -> dict[str, str]:
+        return self.machine
 
     def do(self, number: int) -> tuple[Any, int]:
         told: list[int] = []
@@ -238,43 +239,40 @@ class _Actors:
         import ray
 
         self.ray = ray
-        maker = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(_Maker)
+        # Ray begins an actor that died anew, and gives it the piece that it was at again.
+        maker = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=DEATHS - 1)(_Maker)
         self.actors = [maker.remote(work, crowd.cache) for _ in range(crowd.workers)]
-        said = ray.get([actor.said.remote() for actor in self.actors])
-        self.pids = [pid for _, pid in said]
-        self.machine = said[0][0]
-        if any(machine != self.machine for machine, _ in said):
-            kinds = sorted({"-".join(machine.values()) for machine, _ in said})
+        said = self._got([actor.said.remote() for actor in self.actors])
+        self.machine = said[0]
+        if any(machine != self.machine for machine in said):
+            kinds = sorted({"-".join(machine.values()) for machine in said})
             raise Lost(f"the machines of the cluster differ, and so would bits: {', '.join(kinds)}")
 
     def results(self, numbers: Iterable[int], advance: Advance) -> Iterator[Any]:
-        ray = self.ray
         ahead = iter(numbers)
-        again: list[int] = []
-        deaths: dict[int, int] = {}
         idle = list(self.actors)
-        busy: dict[Any, tuple[Any, int]] = {}
+        busy: dict[Any, Any] = {}
         while True:
-            while idle and (number := again.pop() if again else next(ahead, None)) is not None:
+            while idle and (number := next(ahead, None)) is not None:
                 actor = idle.pop()
-                busy[actor.do.remote(number)] = (actor, number)
+                busy[actor.do.remote(number)] = actor
             if not busy:
                 return
-            (ready, *_), _ = ray.wait(list(busy), num_returns=1)
-            actor, number = busy.pop(ready)
-            idle.append(actor)
-            try:
-                result, done = ray.get(ready)
-            except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError):
-                deaths[number] = deaths.get(number, 0) + 1
-                if deaths[number] >= DEATHS:
-                    raise Lost(f"{DEATHS} workers died over piece {number}; is memory enough?") from None
-                again.append(number)
-                continue
-            except ray.exceptions.RayTaskError as error:
-                raise Lost(f"a worker failed: {type(error.cause).__name__}: {error.cause}") from None
+            (ready, *_), _ = self.ray.wait(list(busy), num_returns=1)
+            idle.append(busy.pop(ready))
+            result, done = self._got(ready)
             advance(done)
             yield result
+
+    def _got(self, what: Any) -> Any:
+        try:
+            return self.ray.get(what)
+        except self.ray.exceptions.RayActorError:
+            raise Lost(f"a worker died {DEATHS} times; is memory enough?") from None
+        except self.ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, OSError | ModuleNotFoundError):
+                raise error.cause from None
+            raise Lost(f"a worker failed: {type(error.cause).__name__}: {error.cause}") from None
 
 
 @contextmanager
@@ -286,7 +284,10 @@ def _ray(work: Work, crowd: Crowd) -> Iterator[Crew]:
     if not crowd.address:
         where |= {"address": "local", "include_dashboard": False}
     try:
-        ray.init(**where, log_to_driver=False, logging_level="ERROR")
+        with warnings.catch_warnings():
+            # JAX warns of a fork, but none of its threads runs here yet, and what Ray forks becomes another program.
+            warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+            ray.init(**where, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Lost(f"there is no Ray cluster at {crowd.address or 'this machine'}: {first}") from None

@@ -14,12 +14,12 @@ descent; a gain of accuracy counts from 0.1, so that two noisy evaluations at th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from detectors.noise import despike
 from detectors.segments import segments
 from detectors.shapes import Rise
 from detectors.vocabulary import Event, Phenomenon
@@ -184,31 +184,48 @@ def _oscillations(expected: Expected, drops: list[int]) -> list[Event]:
     if own is None or "noise_width" not in expected.curves or not np.isfinite(own).all():
         return []
     width = expected.curves["noise_width"][0].astype(np.float64)
-    clean = despike(own)  # three spikes are no oscillation
     out = []
     for lo, hi in segments(len(own), drops):
         for share in (1.0, GREY):
-            least = np.maximum(share * SWING_WIDTHS * width[lo:hi], SMALLEST * np.abs(clean[lo:hi]))
-            turns = swings(clean[lo:hi], least)
-            if len(turns) - 1 < SWINGS:
-                continue
-            heights = np.abs(np.diff(clean[lo:hi][turns]))
-            out.append(
-                Event(
-                    phenomenon=Phenomenon.OSCILLATION,
-                    onset=expected.epochs[lo + turns[0]],
-                    end=expected.epochs[lo + turns[-1]],
-                    band=(expected.epochs[lo + turns[0]], expected.epochs[lo + turns[1]]),
-                    effect={
-                        "swings": len(turns) - 1,
-                        "height": float(np.median(heights)),
-                        "period": 2 * float(np.mean(np.diff(expected.epochs[lo:hi][turns]))),
-                    },
-                    material=share == 1.0,
+            least = np.maximum(share * SWING_WIDTHS * width[lo:hi], SMALLEST * np.abs(own[lo:hi]))
+            chains = [c for c in _chains(own[lo:hi], swings(own[lo:hi], least)) if len(c) - 1 >= SWINGS]
+            for turns in chains:
+                heights = np.abs(np.diff(own[lo:hi][turns]))
+                out.append(
+                    Event(
+                        phenomenon=Phenomenon.OSCILLATION,
+                        onset=expected.epochs[lo + turns[0]],
+                        end=expected.epochs[lo + turns[-1]],
+                        band=(expected.epochs[lo + turns[0]], expected.epochs[lo + turns[1]]),
+                        effect={
+                            "swings": len(turns) - 1,
+                            "height": float(np.median(heights)),
+                            "period": 2 * float(np.mean(np.diff(expected.epochs[lo:hi][turns]))),
+                        },
+                        material=share == 1.0,
+                    )
                 )
-            )
-            break
+            if chains:
+                break
     return out
+
+
+def _chains(curve: np.ndarray, turns: list[int]) -> list[list[int]]:
+    """Turns that follow each other without a rest: three spikes with quiet between them are no oscillation.
+
+    A swing has arrived where it has a tenth of its height to go. A rest is longer than five evaluations and than twice
+    the swing before it; the last turn is where its swing arrives, for a curve that settles goes on falling a little.
+    """
+    chains = [turns[:1]]
+    for a, b in pairwise(turns):
+        height = abs(curve[b] - curve[a])
+        arrived = a + int(np.argmax(np.abs(curve[a : b + 1] - curve[b]) <= SPIKE_LEFT * height))
+        if b - arrived > max(SPIKE_BACK, 2 * (arrived - a)):
+            chains[-1].append(arrived)
+            chains.append([b])
+        else:
+            chains[-1].append(b)
+    return [c for c in chains if len(c) > 1]
 
 
 def swings(curve: np.ndarray, least: np.ndarray) -> list[int]:

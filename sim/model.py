@@ -7,7 +7,7 @@ data sets, conditioned sampling, the tables of laws in the tests, reads that val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -62,9 +62,9 @@ class Model:
     `series` are the names that its runs may log; a run that leaves one out has no such series. `curves` are the names
     of the expectations that it may know.
 
-    For millions of runs a model may have two more, which must give the same numbers: `draws(rngs)`, the recipes that
-    `draw` gives for each generator as arrays of shape (runs,), one a field; and `columns(recipes, seeds)`, the runs of
-    such recipes as arrays. `many` uses them where they are, and `draw` and `make` where they are not.
+    For millions of runs a model may have two more, which must give the same: `draws(rngs)`, the recipes that `draw`
+    gives for each of these generators; and `columns(recipes, seeds)`, what `make` gives in columns. `drawn` and `batch`
+    use them where they are, and `draw` and `make` where they are not.
     """
 
     name: str
@@ -75,15 +75,15 @@ class Model:
     series: tuple[str, ...]
     block: int
     curves: tuple[str, ...] = CURVES
-    draws: Callable[[Sequence[np.random.Generator]], Mapping[str, np.ndarray]] | None = None
-    columns: Callable[[Mapping[str, np.ndarray], Sequence[int]], Batch] | None = None
+    draws: Callable[[Sequence[np.random.Generator]], Sequence[Any]] | None = None
+    columns: Callable[[Sequence[Any], Sequence[int]], Batch] | None = None
 
-    def many(self, rngs: Sequence[np.random.Generator], seeds: Sequence[int]) -> Batch:
-        """Runs of recipes that are drawn from these generators, one each, in columns."""
-        if self.draws is not None and self.columns is not None:
-            return self.columns(self.draws(rngs), seeds)
-        return self.batch([self.draw(rng) for rng in rngs], seeds)
+    def drawn(self, rngs: Sequence[np.random.Generator]) -> Sequence[Any]:
+        """The recipes that are drawn from these generators, one each."""
+        return [self.draw(rng) for rng in rngs] if self.draws is None else self.draws(rngs)
 
     def batch(self, recipes: Sequence[Any], seeds: Sequence[int]) -> Batch:
         """The runs that `make` gives, in columns. ValueError names a series or a curve that is not listed above."""
+        if self.columns is not None:
+            return self.columns(recipes, seeds)
         return Batch.of(self.make(recipes, seeds), self.series, self.curves)

@@ -29,6 +29,9 @@ class Purpose(IntEnum):
     FRESH_INPUTS = 9  # of the ideal world
     FRESH_LABELS = 10
     NOISE = 11  # of the evaluation, in composed runs
+    SHIFT = 12  # the direction in which validation is shifted
+    TRANSLATION = 13  # of images, in pixels
+    DROPOUT = 14
 
 
 def stream(seed: jax.Array | int, purpose: Purpose, *counters: jax.Array | int) -> jax.Array:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -43,6 +43,7 @@ REST = ("drawn", "defaults")
 KEYS = ("model", "rest", "recipe")
 
 Draw = Callable[[np.random.Generator], Any]
+Sampler = Callable[[Sequence[np.random.Generator]], Sequence[Any]]
 
 
 class BadRecipeFile(ValueError):
@@ -68,9 +69,9 @@ def load(name: str | Path) -> tuple[str, str]:
     return chosen.name, content
 
 
-def sampler(chosen: Model, content: str = "") -> Draw:
-    """The distribution of recipes that a file describes, or, for an empty content, the model's own."""
-    return _sampler(chosen.name, content) if content else chosen.draw
+def sampler(chosen: Model, content: str) -> Sampler:
+    """What draws recipes from the distribution of a file, one from each generator."""
+    return _sampler(chosen.name, content)
 
 
 def _checked(document: dict[str, Any]) -> tuple[Model, str]:
@@ -90,24 +91,31 @@ def _checked(document: dict[str, Any]) -> tuple[Model, str]:
     _distributions(chosen.recipe, document.get("recipe", {}), "recipe")
     content = json.dumps({**document, "model": chosen.name}, sort_keys=True, default=str)
     draw = _sampler(chosen.name, content)
-    for trial in range(TRIALS):
-        draw(np.random.default_rng(trial))
+    draw([np.random.default_rng(trial) for trial in range(TRIALS)])
     return chosen, content
 
 
 @lru_cache(maxsize=8)
-def _sampler(name: str, content: str) -> Draw:
+def _sampler(name: str, content: str) -> Sampler:
     chosen, document = model(name), json.loads(content)
     changes = _distributions(chosen.recipe, document.get("recipe", {}), "recipe")
     defaults = document.get("rest", REST[0]) == "defaults"
 
-    def draw(rng: np.random.Generator) -> Any:
-        said = ""
+    def draw(rngs: Sequence[np.random.Generator]) -> list[Any]:
+        found: list[Any] = [None] * len(rngs)
+        left, said = list(range(len(rngs))), ""
         for _ in range(TRIES):
-            try:
-                return _changed(chosen.recipe() if defaults else chosen.draw(rng), changes, rng)
-            except (BadRecipe, BadSchedule) as error:
-                said = str(error)
+            again = []
+            some = [chosen.recipe()] * len(left) if defaults else chosen.drawn([rngs[i] for i in left])
+            for i, recipe in zip(left, some, strict=True):
+                try:
+                    found[i] = _changed(recipe, changes, rngs[i])
+                except (BadRecipe, BadSchedule) as error:
+                    again.append(i)
+                    said = str(error)
+            if not again:
+                return found
+            left = again
         raise BadRecipeFile(f"no recipe of {TRIES} draws is one that {name} takes; the last one: {said}")
 
     return draw

@@ -80,7 +80,8 @@ class Expected:
 
     def mean(self, key: str) -> np.ndarray:
         """The expectation, shape (n,)."""
-        mean: np.ndarray = self.curves[key].astype(np.float64).mean(0)
+        curve = self.curves[key]
+        mean: np.ndarray = curve[0].astype(np.float64) if len(curve) == 1 else curve.astype(np.float64).mean(0)
         return mean
 
     def until(self, n: int) -> Expected:

@@ -70,7 +70,7 @@ def test_the_pictures_are_those_of_the_gallery_and_light():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_trained_log_of_the_gallery_is_what_its_recipe_trains(name):
-    (made,) = train([gallery.CURVES[name].spec], sisters=2, twins=False)
+    (made,) = train([gallery.CURVES[name].spec], sisters=2, twins=())
     (log,) = read(PICTURES / f"{name}.csv")
 
     for key in ("train_loss", "val_loss"):

@@ -239,9 +239,22 @@ BAD_RECIPES = [
     ("train_size", 1, "2 or more"),
     ("val_size", 0, "1 or more"),
     ("width", 0, "1 or more"),
-    ("depth", 0, "1 or more"),
-    ("normalisation", "layer", "'none' or 'batch'"),
-    ("optimiser", "adam", "'sgd' or 'adamw'"),
+    ("depth", -1, "0 or more"),
+    ("normalisation", "group", "'none', 'batch' or 'layer'"),
+    ("optimiser", "lion", "'sgd', 'adam' or 'adamw'"),
+    ("data", "mnist", "'blobs', 'modular', 'spirals', 'teacher', 'textures' or 'two_moons'"),
+    ("network", "transformer", "'convnet' or 'mlp'"),
+    ("noise_kind", "random", "'symmetric' or 'class_dependent'"),
+    ("imbalance", 0.5, "1 or more"),
+    ("val_imbalance", 0.0, "1 or more"),
+    ("val_shift", math.inf, "a finite number"),
+    ("dropout", 1.0, "[0, 1)"),
+    ("init_scale", 0.0, "above 0"),
+    ("beta2", 1.0, "[0, 1)"),
+    ("nesterov", 1, "True or False"),
+    ("fresh_samples", None, "True or False"),
+    ("shift_augmentation", -1, "0 or more"),
+    ("schedule", "step", "a Schedule"),
     ("learning_rate", 0.0, "above 0"),
     ("learning_rate", math.nan, "a finite number"),
     ("momentum", 1.0, "[0, 1)"),
@@ -262,6 +275,33 @@ def test_an_impossible_recipe_is_refused_by_field_value_and_what_is_allowed(fiel
 
     assert str(caught.value).startswith(f"{field}={value!r}: allowed is ")
     assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": "two_moons", "classes": 3}, "classes=3: allowed is 2 with data='two_moons'"),
+        ({"data": "spirals", "dimension": 1}, "dimension=1: allowed is 2 or more with data='spirals'"),
+        ({"data": "teacher", "imbalance": 2.0}, "imbalance=2.0: allowed is 1 with data='teacher'"),
+        ({"data": "textures", "dimension": 65}, "dimension=65: allowed is the square of 8 or more"),
+        ({"data": "textures", "dimension": 64, "classes": 17}, "classes=17: allowed is 2..16 with data='textures'"),
+        ({"data": "modular", "classes": 7}, "dimension=32: allowed is 2 classes = 14 with data='modular'"),
+        ({"data": "modular", "classes": 7, "dimension": 14}, "train_size=1024: allowed is 2..48 with data='modular'"),
+        ({"network": "convnet"}, "dimension=32: allowed is a square"),
+        ({"network": "convnet", "dimension": 36, "depth": 3}, "depth=3: allowed is 1 or more with network='convnet'"),
+        ({"depth": 0}, "normalisation='batch': allowed is 'none' with depth=0"),
+        ({"depth": 0, "normalisation": "none", "dropout": 0.1}, "dropout=0.1: allowed is 0 with depth=0"),
+        ({"noise_kind": "class_dependent", "label_noise": 0.6}, "label_noise=0.6: allowed is a share in [0, 0.5]"),
+        ({"noise_kind": "class_dependent", "val_label_noise": 0.6}, "val_label_noise=0.6: allowed is a share in [0, 0"),
+        ({"shift_augmentation": 1}, "dimension=32: allowed is a square, an image, with shift_augmentation"),
+        ({"shift_augmentation": 6, "dimension": 36}, "shift_augmentation=6: allowed is 0..5"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_and_say_why(settings, message):
+    with pytest.raises(BadRecipe) as caught:
+        Recipe(**settings)
+
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("field", ["seed", "classes", "modes", "dimension", "train_size", "val_size", "width", "depth"])

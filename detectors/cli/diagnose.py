@@ -18,10 +18,11 @@ from detectors.cli.paths import logs
 from detectors.cli.status import FOUND, MEANING, OK, UNREADABLE, USAGE
 from detectors.cli.terminal import coloured, complain, speaks_unicode, width
 from detectors.diagnosis import Diagnosis
+from detectors.group import GroupDiagnosis, diagnose_group, groups
 from detectors.progress import progress, say
-from detectors.report.document import document, unreadable
+from detectors.report.document import document, group_document, unreadable
 from detectors.report.summary import Row, line, row, table, total
-from detectors.report.text import Ink, render
+from detectors.report.text import Ink, headline, printable, render, render_group
 from detectors.vocabulary import Detector
 
 __all__ = ["configure"]
@@ -31,6 +32,7 @@ _EXAMPLES = {
     "curvesense diagnose runs --summary": "a line for each log in a folder, however deep",
     "curvesense diagnose 'runs/**/metrics.csv' --json": "a pattern; all there is to know, for a program",
     "cat log.csv | curvesense diagnose - --map val_loss=my_metric": "standard input; a column under a name of its own",
+    "curvesense diagnose runs --group --summary": "seeds of one recipe together, for what is too small in each",
     "curvesense diagnose log.csv -q --fail-on overfitting,lr_drop": "in a script: status 3 where one of them was found",
 }
 
@@ -69,6 +71,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="exit with status 3 where one of these detectors found something",
     )
     parser.add_argument(
+        "--group",
+        action="store_true",
+        help="read the runs of one recipe (seeds) together as well, which shows what is too small for each of them",
+    )
+    parser.add_argument(
         "--jobs",
         type=values.jobs,
         default=0,
@@ -100,13 +107,17 @@ def _run(args: argparse.Namespace) -> int:
                 answers.say(answer)
                 for diagnosis in answer.diagnoses:
                     found.update(str(v.phenomenon) for v in diagnosis.verdicts if v.findings)
-                    if args.plot or args.html:
+                    if args.plot or args.html or args.group:
                         kept.append(diagnosis)
                 advance(1)
     except BrokenProcessPool:
         complain("a process that read logs has died, for want of memory perhaps: try --jobs 1")
         return UNREADABLE
-    answers.finish(found)
+    together = []
+    if args.group:
+        together = [diagnose_group(runs, args.alpha, name=n) for n, runs in groups([d.run for d in kept]).items()]
+        found.update(str(v.phenomenon) for group in together for v in group.verdicts if v.findings)
+    answers.finish(found, together)
     if kept and args.plot:
         try:
             _plot(kept, args.plot, args.quiet)
@@ -115,7 +126,7 @@ def _run(args: argparse.Namespace) -> int:
             return USAGE
     if kept and args.html:
         try:
-            _html(kept, answers.documents, args.html, args.quiet)
+            _html(kept, together, answers.documents, args.html, args.quiet)
         except OSError as error:
             complain(f"cannot write {args.html}: {error.strerror}")
             return USAGE
@@ -165,15 +176,22 @@ class _Answers:
         else:
             print(render(diagnosis, self.width, self.ink, self.detectors if args.verbose else None))
 
-    def finish(self, found: Counter[str]) -> None:
-        """Print what can only be printed when all is read."""
+    def finish(self, found: Counter[str], together: list[GroupDiagnosis]) -> None:
+        """Print what can only be printed when all is read, `together` last."""
         args = self.args
         if args.json:
+            self.documents += [group_document(group) for group in together]
             json.dump(self.documents, sys.stdout, indent=1, allow_nan=False, ensure_ascii=not speaks_unicode())
             print()
             return
         if args.summary and self.rows:
             print(table(self.rows, self.width if sys.stdout.isatty() else None, self.ink))
+        for group in together:
+            if not args.quiet:
+                print(render_group(group, self.width, self.ink, args.verbose))
+            elif group.findings:
+                said = "; ".join(map(headline, group.findings))
+                print(self.ink.found(printable(f"{group.name}, {len(group.runs)} runs: {said}")))
         if self.runs + self.unreadable > 1 and not args.quiet:
             print(self.ink.bold(total(found, self.runs, self.unreadable)))
 
@@ -205,10 +223,12 @@ def _plot(diagnoses: list[Diagnosis], path: str, quiet: bool) -> None:
             advance(1)
 
 
-def _html(diagnoses: list[Diagnosis], documents: list[dict[str, Any]], path: str, quiet: bool) -> None:
+def _html(
+    diagnoses: list[Diagnosis], together: list[GroupDiagnosis], documents: list[dict[str, Any]], path: str, quiet: bool
+) -> None:
     from detectors.report.page import page, save
 
-    save(page(diagnoses, [(d["source"], d["error"]) for d in documents if "error" in d]), path)
+    save(page(diagnoses, [(d["source"], d["error"]) for d in documents if "error" in d], together), path)
     if not quiet:
         say(f"wrote {path}")
 

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from detectors.diagnosis import Diagnosis
+from detectors.group import GroupDiagnosis
 from detectors.vocabulary import Finding, Verdict
 
-__all__ = ["SCHEMA_VERSION", "document", "unreadable"]
+__all__ = ["SCHEMA_VERSION", "document", "group_document", "unreadable"]
 
 SCHEMA_VERSION = 1
 
@@ -30,6 +31,18 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
             "keep_epoch": _number(diagnosis.reading.keep_epoch),
             "advice": list(diagnosis.reading.advice),
         },
+    }
+
+
+def group_document(group: GroupDiagnosis) -> dict[str, Any]:
+    """Several runs of one recipe: which, every verdict on them together, and the reading."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "group": group.name,
+        "runs": [run.name for run in group.runs],
+        "notes": list(group.notes),
+        "verdicts": [_verdict(v) for v in group.verdicts],
+        "reading": {"text": group.text},
     }
 
 

@@ -24,9 +24,10 @@ import numpy as np
 
 from detectors.condense import MOST, condensed
 from detectors.diagnosis import Diagnosis
-from detectors.report.document import document
+from detectors.group import GroupDiagnosis
+from detectors.report.document import document, group_document
 from detectors.report.figure import COLOURS, OTHER, boxes
-from detectors.report.text import render, title, where
+from detectors.report.text import render, render_group, title, where
 from detectors.vocabulary import LARGEST, Run
 
 __all__ = ["page", "save"]
@@ -41,8 +42,14 @@ STYLES = ("uPlot.min.css", "page.css")
 _UNSAFE = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def page(diagnoses: Sequence[Diagnosis], unreadable: Sequence[tuple[str, str]] = ()) -> str:
+def page(
+    diagnoses: Sequence[Diagnosis],
+    unreadable: Sequence[tuple[str, str]] = (),
+    together: Sequence[GroupDiagnosis] = (),
+) -> str:
     """The HTML of one run, or of several to compare; `unreadable` are (file, error) of logs that were not read.
+
+    `together` is what runs of one recipe show together.
 
     Long runs are drawn as means over blocks of rows, so that the page stays small; it says so.
     """
@@ -53,6 +60,7 @@ def page(diagnoses: Sequence[Diagnosis], unreadable: Sequence[tuple[str, str]] =
     data = {
         "runs": [_run(d, rows, most) for d in diagnoses],
         "unreadable": [{"source": source, "error": error} for source, error in unreadable],
+        "groups": [group_document(g) for g in together],
         "titles": {str(v.phenomenon): title(v.phenomenon) for d in diagnoses for v in d.verdicts},
         "colours": {**{str(p): c for p, c in COLOURS.items()}, "": OTHER},
     }
@@ -66,7 +74,7 @@ def page(diagnoses: Sequence[Diagnosis], unreadable: Sequence[tuple[str, str]] =
         style=style,
         script=script,
         data=_json(data),
-        text=_escaped("\n".join(render(d, 78) for d in diagnoses)),
+        text=_escaped("\n".join([*(render(d, 78) for d in diagnoses), *(render_group(g, 78) for g in together)])),
     )
 
 

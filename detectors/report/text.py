@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from detectors.diagnosis import Diagnosis
+from detectors.group import GroupDiagnosis
 from detectors.vocabulary import Detector, Finding, Verdict
 
-__all__ = ["PLAIN", "Ink", "headline", "number", "printable", "render", "title", "where"]
+__all__ = ["PLAIN", "Ink", "headline", "number", "printable", "render", "render_group", "title", "where"]
 
 LEAST = 40  # columns; a narrower terminal breaks the lines itself
 
@@ -50,6 +51,19 @@ def render(
     why a finding was made and what to do about it.
     """
     return "\n".join(_lines(diagnosis, max(width, LEAST), ink, detectors))
+
+
+def render_group(group: GroupDiagnosis, width: int = 100, ink: Ink = PLAIN, everything: bool = False) -> str:
+    """What several runs of one recipe show together, wrapped to `width` columns; `everything`: why, and what to do."""
+    width = max(width, LEAST)
+    lines = [ink.bold(line) for line in _wrapped(f"{group.name}: {len(group.runs)} runs together", width, "  ")]
+    lines.append("=" * min(width, 78))
+    lines += [line for note in group.notes for line in _wrapped(f"note: {note}", width, "  ")]
+    lines += _wrapped(group.text, width)
+    lines.append(ink.bold("What was found"))
+    for verdict in group.verdicts:
+        lines += _verdict(verdict, width, ink, everything)
+    return "\n".join([*lines, ""])
 
 
 def title(phenomenon: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sim.composed.drawing import draw, draws
 from sim.composed.noise import BLOCK, SERIES
-from sim.composed.recipe import DROPS, Composed
+from sim.composed.recipe import DROPS, Composed, recipes_of
 from sim.composed.runs import compose, compose_one, observe
 from sim.model import Model, Tier
 
@@ -20,6 +20,7 @@ MODEL = Model(
     tier=Tier.COMPOSED,
     recipe=Composed,
     draw=draw,
+    draws=lambda rngs: recipes_of(draws(rngs)),
     make=compose,
     series=(*SERIES, "learning_rate"),
     block=BLOCK,

@@ -17,7 +17,8 @@ _ACCIDENT = 0.04  # the chance of each of the rarer events
 
 def draw(rng: np.random.Generator) -> Composed:
     """A recipe; what it is depends on the generator alone."""
-    return recipes_of(draws([rng]))[0]
+    spec: Composed = recipes_of(draws([rng]))[0]
+    return spec
 
 
 def draws(rngs: Sequence[np.random.Generator]) -> dict[str, np.ndarray]:

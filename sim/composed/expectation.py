@@ -54,7 +54,9 @@ class Curves:
     """Expectations of many runs of equal length, each array of shape (runs, epochs).
 
     `without_drop` has shape (runs, DROPS, epochs): R of the twin without `drop_1` and so on, R itself where there is no
-    such drop. `share` is the learning rate over its peak.
+    such drop. `share` is the learning rate over its peak. `twins` are the risks of other twins, by the name of what was
+    changed; `objective` of shape (runs,) is what a penalty adds to the logged training loss, `reference` the loss of
+    the best model, where it is known.
     """
 
     share: np.ndarray
@@ -65,8 +67,10 @@ class Curves:
     risk_calibrated: np.ndarray
     train_accuracy_eval: np.ndarray
     train_accuracy: np.ndarray
-    ideal: np.ndarray
     without_drop: np.ndarray
+    twins: Mapping[str, np.ndarray]
+    objective: np.ndarray | None = None
+    reference: np.ndarray | None = None
 
 
 def shares(c: Recipes, epochs: int) -> np.ndarray:
@@ -204,8 +208,10 @@ def expectation(c: Recipes, epochs: int) -> Curves:
         risk_calibrated=risk - of("calibration_share") * drift,
         train_accuracy_eval=np.where(lost, CHANCE, right),
         train_accuracy=np.where(lost, CHANCE, meant),
-        ideal=risk - remembered,
         without_drop=without,
+        twins={"fresh_samples": risk - remembered},
+        objective=c["objective"],
+        reference=c["bayes"],
     )
 
 

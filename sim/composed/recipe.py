@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from sim.recipe import BadRecipe
-from sim.schedules import BadSchedule, Schedule
+from sim.schedules import Schedule
 
-__all__ = ["DROPS", "FIELDS", "Composed", "columns_of", "recipes_of"]
+__all__ = ["DROPS", "FIELDS", "Composed", "check_schedule", "columns_of", "recipes_of", "schedule_of"]
 
 DROPS = 3  # a composed run has at most this many
 
@@ -125,24 +125,7 @@ class Composed:
         lowest = max(self.bayes, self.train_bayes) + self.underfit
         allow("initial", self.initial >= lowest, f"at least bayes and train_bayes, each with underfit: {lowest:g}")
         allow("noise_rate", abs(self.noise_rate) <= 2, "an exponent in [-2, 2]")
-        self._check_schedule(allow)
-
-    def _check_schedule(self, allow: Callable[[str, object, str], None]) -> None:
-        dropped = bool(self.drop_1 or self.drop_2 or self.drop_3)
-        allow("cosine", not (self.cosine and dropped), "0 with drops")
-        allow("wsd", 0 <= self.wsd <= 1, "a share of the run in [0, 1]")
-        allow("wsd", not (self.wsd and (dropped or self.cosine)), "0 with drops or a cosine")
-        allow("final", 0 <= self.final < 1, "a share of the peak rate in [0, 1)")
-        allow("final", not self.final or self.cosine or self.wsd, "0 without a cosine or wsd, which end there")
-        allow("warmup", 0 <= self.warmup < self.epochs, f"a number of epochs in [0, {self.epochs})")
-        allow("factor", 0 < self.factor <= 1, "a number in (0, 1]")
-        if dropped:
-            milestones = [m for m in (self.drop_1, self.drop_2, self.drop_3) if m]
-            if not all(1 <= a < b for a, b in zip(milestones, [*milestones[1:], self.epochs], strict=True)):
-                raise BadRecipe(
-                    f"drop_1..drop_3: milestones={tuple(milestones)!r}: allowed are increasing epochs in "
-                    f"[1, {self.epochs}), 0 for none"
-                )
+        check_schedule(self, allow)
 
     def __repr__(self) -> str:
         """What differs from the defaults, as code."""
@@ -157,16 +140,40 @@ class Composed:
     @property
     def schedule(self) -> Schedule:
         """The schedule that the drops make, or the cosine, or the warm-up, stable and decay phases."""
-        if self.cosine:
-            return Schedule(kind="cosine", milestones=(), warmup=self.warmup, final=self.final)
-        if self.wsd:
-            return Schedule(kind="wsd", milestones=(), warmup=self.warmup, final=self.final, decay=self.wsd)
-        if self.factor == 1:
-            return Schedule(kind="constant", milestones=(), warmup=self.warmup)
-        try:
-            return Schedule(kind="step", milestones=self.milestones, factor=self.factor, warmup=self.warmup)
-        except BadSchedule as error:  # the checks above leave none; should one be missing, name the fields
-            raise BadRecipe(f"drop_1..drop_3: {error}") from None
+        return schedule_of(self)
+
+
+Allow = Callable[[str, object, str], None]
+
+
+def check_schedule(recipe: Any, allow: Allow) -> None:
+    """Refuse a schedule that cannot be; of any recipe with the fields of a `Composed` that say how the rate moves."""
+    dropped = bool(recipe.drop_1 or recipe.drop_2 or recipe.drop_3)
+    allow("cosine", not (recipe.cosine and dropped), "0 with drops")
+    allow("wsd", 0 <= recipe.wsd <= 1, "a share of the run in [0, 1]")
+    allow("wsd", not (recipe.wsd and (dropped or recipe.cosine)), "0 with drops or a cosine")
+    allow("final", 0 <= recipe.final < 1, "a share of the peak rate in [0, 1)")
+    allow("final", not recipe.final or recipe.cosine or recipe.wsd, "0 without a cosine or wsd, which end there")
+    allow("warmup", 0 <= recipe.warmup < recipe.epochs, f"a number of epochs in [0, {recipe.epochs})")
+    allow("factor", 0 < recipe.factor <= 1, "a number in (0, 1]")
+    if dropped:
+        milestones = [m for m in (recipe.drop_1, recipe.drop_2, recipe.drop_3) if m]
+        if not all(1 <= a < b for a, b in zip(milestones, [*milestones[1:], recipe.epochs], strict=True)):
+            raise BadRecipe(
+                f"drop_1..drop_3: milestones={tuple(milestones)!r}: allowed are increasing epochs in "
+                f"[1, {recipe.epochs}), 0 for none"
+            )
+
+
+def schedule_of(recipe: Any) -> Schedule:
+    """The schedule of such a recipe."""
+    if recipe.cosine:
+        return Schedule(kind="cosine", milestones=(), warmup=recipe.warmup, final=recipe.final)
+    if recipe.wsd:
+        return Schedule(kind="wsd", milestones=(), warmup=recipe.warmup, final=recipe.final, decay=recipe.wsd)
+    if recipe.factor == 1:
+        return Schedule(kind="constant", milestones=(), warmup=recipe.warmup)
+    return Schedule(kind="step", milestones=recipe.milestones, factor=recipe.factor, warmup=recipe.warmup)
 
 
 FIELDS = tuple(f.name for f in fields(Composed))
@@ -184,16 +191,19 @@ _NOT_NEGATIVE = (
 _values = attrgetter(*FIELDS)
 
 
-def columns_of(specs: Sequence[Composed]) -> dict[str, np.ndarray]:
-    """The fields of many recipes as arrays of shape (specs,), float64."""
-    table = np.array([_values(s) for s in specs], np.float64).reshape(len(specs), len(FIELDS))
-    return {name: np.ascontiguousarray(table[:, k]) for k, name in enumerate(FIELDS)}
+def columns_of(specs: Sequence[Any]) -> dict[str, np.ndarray]:
+    """The fields of many recipes of one class of scalars as arrays of shape (specs,), float64."""
+    names = tuple(f.name for f in fields(specs[0])) if specs else FIELDS
+    values = attrgetter(*names)
+    table = np.array([values(s) for s in specs], np.float64).reshape(len(specs), len(names))
+    return {name: np.ascontiguousarray(table[:, k]) for k, name in enumerate(names)}
 
 
-def recipes_of(columns: Mapping[str, np.ndarray]) -> list[Composed]:
+def recipes_of(columns: Mapping[str, np.ndarray], recipe: type[Any] = Composed) -> list[Any]:
     """The recipes in such columns: `columns_of` backwards, each checked."""
+    whole = {f.name for f in fields(recipe) if f.type == "int"}
     out = []
     for row in zip(*columns.values(), strict=True):
-        values: dict[str, Any] = dict(zip(columns, map(float, row), strict=True))
-        out.append(Composed(**values | {k: int(values[k]) for k in _WHOLE if k in values}))
+        values = {k: int(v) if k in whole else float(v) for k, v in zip(columns, row, strict=True)}
+        out.append(recipe(**values))
     return out

@@ -1,9 +1,10 @@
-"""Labelled runs from composed recipes: one by one as values, or many as arrays."""
+"""Labelled runs from recipes whose expectations are in closed form: composed ones, and those of the margin model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -11,18 +12,22 @@ from detectors.segments import drop_positions
 from detectors.vocabulary import Run
 from sim.composed.expectation import Curves, expectation
 from sim.composed.noise import observations, widths
-from sim.composed.recipe import DROPS, FIELDS, Composed, columns_of
+from sim.composed.recipe import DROPS, Composed, columns_of
 from sim.labelled import LabelledRun, labelled
 from sim.truth import Expected
 
-__all__ = ["compose", "compose_one", "observe"]
+__all__ = ["Expectation", "compose", "compose_one", "make", "observe", "observed"]
 
+#: From the fields of recipes, as arrays, and their number of epochs to their curves.
+Expectation = Callable[[Mapping[str, np.ndarray], int], Curves]
 _WIDTHS = {
     "noise_width": "val_loss",
     "noise_width_train_loss": "train_loss",
     "noise_width_val_accuracy": "val_accuracy",
 }
-_CURVES = tuple(f.name for f in fields(Curves) if f.name not in ("share", "ideal", "without_drop"))
+_CURVES = tuple(
+    f.name for f in fields(Curves) if f.name not in ("share", "without_drop", "twins", "objective", "reference")
+)
 
 
 def compose(specs: Sequence[Composed], seeds: Sequence[int]) -> list[LabelledRun]:
@@ -30,6 +35,21 @@ def compose(specs: Sequence[Composed], seeds: Sequence[int]) -> list[LabelledRun
 
     Run i has the same bits in whichever batch it is made.
     """
+    return make(specs, seeds, expectation, "composed")
+
+
+def compose_one(spec: Composed, seed: int = 0) -> LabelledRun:
+    """The labelled run of one spec."""
+    return compose([spec], [seed])[0]
+
+
+def observe(spec: Composed, seeds: Sequence[int]) -> list[Run]:
+    """The observed runs of one spec under many seeds, without their truth (which is the same for all of them)."""
+    return observed(spec, seeds, expectation, "composed")
+
+
+def make(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation, source: str) -> list[LabelledRun]:
+    """The labelled runs of recipes with these expectations; recipes of equal length are computed together."""
     if len(specs) != len(seeds):
         raise ValueError(f"{len(specs)} specs and {len(seeds)} seeds: one seed is needed for each spec")
     out: dict[int, LabelledRun] = {}
@@ -40,48 +60,40 @@ def compose(specs: Sequence[Composed], seeds: Sequence[int]) -> list[LabelledRun
         series = observations(c, curves, np.array([seeds[i] for i in index], np.uint32))
         width = widths(c, curves)
         for k, i in enumerate(index):
-            run = _run(specs[i], seeds[i], curves.share[k], {name: s[k] for name, s in series.items()})
+            run = _run(specs[i], seeds[i], curves.share[k], {name: s[k] for name, s in series.items()}, source)
             expected = _expected(specs[i], run, curves, k, {name: w[k] for name, w in width.items()})
-            cause = {name: float(c[name][k]) for name in FIELDS}
-            out[i] = labelled(run, expected, specs[i], cause)
+            out[i] = labelled(run, expected, specs[i], {name: float(values[k]) for name, values in c.items()})
     return [out[i] for i in range(len(specs))]
 
 
-def compose_one(spec: Composed, seed: int = 0) -> LabelledRun:
-    """The labelled run of one spec."""
-    return compose([spec], [seed])[0]
-
-
-def observe(spec: Composed, seeds: Sequence[int]) -> list[Run]:
-    """The observed runs of one spec under many seeds, without their truth (which is the same for all of them)."""
+def observed(spec: Any, seeds: Sequence[int], expectation: Expectation, source: str) -> list[Run]:
+    """The observed runs of one recipe under many seeds."""
     c = columns_of([spec])
     curves = expectation(c, spec.epochs)
     series = observations(c, curves, np.array(seeds, np.uint32))
-    return [
-        _run(spec, seed, curves.share[0], {name: s[k] for name, s in series.items()}) for k, seed in enumerate(seeds)
-    ]
+    share = curves.share[0]
+    return [_run(spec, seed, share, {n: s[k] for n, s in series.items()}, source) for k, seed in enumerate(seeds)]
 
 
-def _run(spec: Composed, seed: int, share: np.ndarray, series: Mapping[str, np.ndarray]) -> Run:
+def _run(spec: Any, seed: int, share: np.ndarray, series: Mapping[str, np.ndarray], source: str) -> Run:
     logged = {"learning_rate": spec.learning_rate * share} if spec.logged else {}
-    return Run(
-        epochs=np.arange(1.0, spec.epochs + 1), series={**series, **logged}, name=f"composed-{seed}", source="composed"
-    )
+    epochs = np.arange(1.0, spec.epochs + 1)
+    return Run(epochs=epochs, series={**series, **logged}, name=f"{source}-{seed}", source=source)
 
 
-def _expected(spec: Composed, run: Run, curves: Curves, k: int, width: Mapping[str, np.ndarray]) -> Expected:
+def _expected(spec: Any, run: Run, curves: Curves, k: int, width: Mapping[str, np.ndarray]) -> Expected:
     rates = spec.learning_rate * curves.share[k]
     drops = drop_positions(rates)
     milestones = [getattr(spec, f"drop_{j + 1}") for j in range(DROPS)]
     exact = {name: getattr(curves, name)[[k]] for name in _CURVES}
     exact |= {name: width[series][None] for name, series in _WIDTHS.items()}
-    if spec.objective:
-        exact["objective"] = np.full((1, spec.epochs), spec.objective)
+    if curves.objective is not None and curves.objective[k]:
+        exact["objective"] = np.full((1, spec.epochs), curves.objective[k])
     return Expected(
         epochs=run.epochs,
         learning_rate=rates,
         curves=exact,
         without_drop={m: curves.without_drop[[k], j] for j, m in enumerate(milestones) if m in drops},
-        twins={"fresh_samples": curves.ideal[[k]]},
-        reference=spec.bayes,
+        twins={name: twin[[k]] for name, twin in curves.twins.items()},
+        reference=None if curves.reference is None else float(curves.reference[k]),
     )

@@ -183,9 +183,7 @@ def _encodings(wanted: Any) -> tuple[list[str], list[str], list[str]]:
     return text, plain, split
 
 
-def _setting(pa: Any, wanted: Any, field: Field, recipes: Sequence[Any] | Mapping[str, np.ndarray]) -> Any:
-    if isinstance(recipes, Mapping):
-        return pa.array(recipes[".".join(field.path)]).cast(wanted.field(field.column).type)
+def _setting(pa: Any, wanted: Any, field: Field, recipes: Sequence[Any]) -> Any:
     values = [field.of(recipe) for recipe in recipes]
     if field.kind is str and not field.is_list:
         values = [None if value is None else str(value) for value in values]

@@ -77,10 +77,8 @@ class Plan:
         """These runs, in columns; `seeds` are theirs."""
         chosen = model(self.model)
         rngs = [np.random.default_rng([self.seed, i]) for i in ids]
-        if not self.recipes:
-            return chosen.many(rngs, seeds.tolist())
-        draw = sampler(chosen, self.recipes)
-        return chosen.batch([draw(rng) for rng in rngs], seeds.tolist())
+        recipes = sampler(chosen, self.recipes)(rngs) if self.recipes else chosen.drawn(rngs)
+        return chosen.batch(recipes, seeds.tolist())
 
     def seeds(self, ids: range) -> np.ndarray:
         """The seeds of their random streams, int64 of shape (runs,): whole numbers in 0..2^31-1, no two alike."""

@@ -86,6 +86,9 @@ function compareView(open) {
         reset),
       el("div", { class: "bar-top readout" }, hovered), host,
       el("p", { class: "hint soft" }, "Drag to zoom, double click to show all; point at a line or a row to make it stand out, click it to open the run.")),
+    ...DATA.groups.map((g) => el("section", { class: "group", "aria-label": `${g.group}, together` },
+      el("h2", {}, `${g.group}: ${g.runs.length} runs together`), el("p", {}, g.reading.text),
+      g.notes.length ? el("ul", { class: "notes" }, g.notes.map((note) => el("li", {}, note))) : null)),
     count,
     el("div", { class: "scroll" }, el("table", { class: "runs" }, el("thead", {}, el("tr", {}, heading("run"), heading("keep"), heading("lowest"), el("th", { scope: "col" }, "at the cursor"), el("th", { scope: "col" }, "found"))), rows)),
     DATA.unreadable.length ? el("section", {}, el("h2", {}, "Logs that could not be read"), el("ul", { class: "notes" }, DATA.unreadable.map((u) => el("li", {}, u.error)))) : null);

@@ -1,0 +1,67 @@
+"""The two-channel margin model: signal and memory, SGD noise, effective rate and scale, in closed form.
+
+At the centre of the composed tier: red box, green box, blue box and inversion come out of one mechanism instead of
+being injected. `sim.margin.dynamics` has the equations, `sim.margin.twins` the twins and the attribution of a rise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detectors.vocabulary import Phenomenon, Run
+from sim.composed.noise import SERIES
+from sim.composed.recipe import columns_of
+from sim.composed.runs import make, observed
+from sim.labelled import LabelledRun
+from sim.margin.dynamics import BLOCK, PARAMETERS
+from sim.margin.recipe import Margin
+from sim.margin.twins import attribution, expectation
+from sim.model import Model, Tier
+
+__all__ = ["MODEL", "SEED_MARGIN", "Margin", "attribute", "draw", "observe", "runs"]
+
+#: The question's schedule with all four of its phenomena strong; how it was found: `experiments/margin.py`.
+SEED_MARGIN = Margin()
+
+
+def runs(recipes: Sequence[Margin], seeds: Sequence[int]) -> list[LabelledRun]:
+    """One labelled run for each pair of recipe and seed, with exact truth and twins."""
+    return make(recipes, seeds, expectation, "margin")
+
+
+def observe(recipe: Margin, seeds: Sequence[int]) -> list[Run]:
+    """The observed runs of one recipe under many seeds, without their truth."""
+    return observed(recipe, seeds, expectation, "margin")
+
+
+def attribute(labelled: LabelledRun) -> list[dict[str, float]]:
+    """For each material rise that is overfitting, in nats: what memorisation, regrowth and scale growth did to it.
+
+    Regrowth is that of the effective learning rate, scale growth that of the logits; `rest` is all else.
+    """
+    c = columns_of([labelled.recipe])
+    return [
+        attribution(c, labelled.recipe.epochs, int(e.onset), int(e.end or labelled.recipe.epochs))
+        for e in labelled.of(Phenomenon.OVERFITTING)
+    ]
+
+
+def draw(rng: np.random.Generator) -> Margin:
+    """A recipe around `SEED_MARGIN`: each scalar times a log-normal factor of width 0.1, noise of any common level."""
+    spread = np.exp(0.1 * rng.standard_normal(len(PARAMETERS)))
+    scalars = {name: float(getattr(SEED_MARGIN, name) * k) for name, k in zip(PARAMETERS, spread, strict=True)}
+    level = float(np.exp(rng.uniform(np.log(0.002), np.log(0.05))))
+    return Margin(**scalars, noise=level, rho=float(rng.uniform(0, 0.6)))  # type: ignore[arg-type]
+
+
+MODEL = Model(
+    name="margin",
+    tier=Tier.COMPOSED,
+    recipe=Margin,
+    draw=draw,
+    make=runs,
+    series=(*SERIES, "learning_rate"),
+    block=BLOCK,
+)

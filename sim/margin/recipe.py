@@ -1,0 +1,96 @@
+"""What makes a run of the margin model: its scalars, the schedule, the noise of the evaluation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from sim.composed.recipe import check_schedule, schedule_of
+from sim.margin.dynamics import PARAMETERS
+from sim.recipe import BadRecipe
+from sim.schedules import Schedule
+
+__all__ = ["Margin"]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Margin:
+    """A run of the two-channel margin model: each scalar is a cause, nothing in it is an effect.
+
+    Rates per epoch at the peak rate; margins in units of the width of the signal's own noise. The equations, and the
+    letters of the scalars, are in `sim.margin.dynamics`. The defaults are `SEED_MARGIN`: all four of the question.
+    """
+
+    epochs: int = 200
+    learning_rate: float = 0.1
+    warmup: int = 0
+    drop_1: int = 60
+    drop_2: int = 120
+    drop_3: int = 160
+    factor: float = 0.2
+    cosine: int = 0
+    wsd: float = 0.0
+    final: float = 0.0
+    # what moves
+    weight_decay: float = 0.08148
+    gradient: float = 0.1111
+    fast: float = 1.278
+    slow: float = 0.2223
+    fast_rate: float = 0.3425
+    slow_rate: float = 0.01717
+    memory_rate: float = 0.01931
+    memory_power: float = 0.02516
+    gate: float = 0.3667
+    sgd_noise: float = 4.689
+    settling: float = 2.409
+    confidence_rate: float = 0.7539
+    confidence_power: float = 0.004123
+    recall: float = 3.954
+    confusion: float = 0.2073
+    augmentation: float = 0.3782
+    # the noise of the evaluation, as in a composed run
+    noise: float = 0.01
+    rho: float = 0.0
+    accuracy_noise: float = 0.003
+    train_noise: float = 0.005
+    growth: float = 0.0
+    noise_rate: float = 0.0
+    tails: int = 0
+    val_size: int = 0
+    logged: int = 1
+
+    def __post_init__(self) -> None:
+        def allow(name: str, ok: object, allowed: str) -> None:
+            if not ok:
+                raise BadRecipe(f"{name}={getattr(self, name)!r}: allowed is {allowed}")
+
+        for f in fields(self):
+            value = getattr(self, f.name)
+            allow(f.name, isinstance(value, (int, float)) and math.isfinite(value), "a finite number")
+            if f.type == "int":
+                allow(f.name, value == int(value), "a whole number")
+        allow("epochs", self.epochs >= 2, "2 or more")
+        for name in ("weight_decay", "gradient", "fast", "gate", "learning_rate"):
+            allow(name, getattr(self, name) > 0, "above 0")
+        for name in (*PARAMETERS, "noise", "accuracy_noise", "train_noise", "val_size"):
+            allow(name, getattr(self, name) >= 0, "0 or more")
+        for name in ("cosine", "logged", "tails"):
+            allow(name, getattr(self, name) in (0, 1), "0 or 1")
+        allow("rho", 0 <= self.rho < 1, "a coefficient in [0, 1)")
+        allow("noise_rate", abs(self.noise_rate) <= 2, "an exponent in [-2, 2]")
+        check_schedule(self, allow)
+
+    def __repr__(self) -> str:
+        """What differs from the defaults, as code."""
+        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"Margin({', '.join(changed)})"
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """The epochs after which the rate drops."""
+        return tuple(m for m in (self.drop_1, self.drop_2, self.drop_3) if m)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule that the drops make, or the cosine, or the warm-up, stable and decay phases."""
+        return schedule_of(self)
