@@ -39,7 +39,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import stdtr
 
 __all__ = ["BLOCKS", "MOST", "SHORTEST", "SIZES", "SPAN", "anytime_p", "between", "due", "memory", "weight", "window_p"]
@@ -50,7 +49,7 @@ STRIDE = 2  # blocks between the ends of two windows
 SHORTEST = SIZES[0] * BLOCKS[0]  # values before the first window is full
 SPAN = SIZES[-1] * BLOCKS[-1]  # values of the longest window
 PACE = 200.0  # values on which four tenths of the weight are spent; half are spent on 344
-GRID = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)  # shares of the bound at which the autocorrelation is tried
+GRID = (1.0, 0.0, 0.9, 0.75, 0.5, 0.25)  # shares of the bound at which the autocorrelation is tried
 MOST = 0.95  # the largest bound: beyond it a wandering plateau and a rise are one
 ROUNDING = 1e-7  # of the level: the least standard deviation of a block
 
@@ -83,27 +82,44 @@ def window_p(
     bound: float,
     noise: np.ndarray | None = None,
     degree: int = 1,
+    ceiling: float = 1.0,
 ) -> np.ndarray:
     """P-values, shape (...), of "no rise" in windows of shape (..., size * blocks); `bound` on the autocorrelation.
 
     `noise`, shape (..., m, size * blocks), are m series without a curve that have the same noise in the same window
     (`between` sister runs): they add m times the degrees of freedom. The residuals are those of a polynomial of
-    `degree`: more than 1 where the curve is far from straight and much above its noise, as a decay is.
+    `degree`: more than 1 where the curve is far from straight and much above its noise, as a decay is. P-values above
+    `ceiling` may be too small, but not below it.
     """
-    x = values.reshape(*values.shape[:-1], blocks, size).mean(-1)
-    level = x.mean(-1, keepdims=True)
-    least = (ROUNDING * np.abs(level[..., 0])) ** 2
-    x = x - level
-    p = np.zeros(values.shape[:-1])
-    for fit in _fits(size, blocks, bound, degree):
-        squares, degrees = fit.squares(x), fit.degrees
-        if noise is not None:
-            others = noise.reshape(*noise.shape[:-1], blocks, size).mean(-1)
-            squares, degrees = squares + fit.squares(others).sum(-1), degrees * (1 + noise.shape[-2])
-        slope, variance = x @ fit.slope, squares / degrees + least
+    shape = values.shape[:-1]
+    others = None if noise is None else _means(noise.reshape(-1, *noise.shape[-2:]), size)
+    x = _means(values.reshape(-1, values.shape[-1]), size)
+    return _p(x, size, bound, others, degree, ceiling).reshape(shape)
+
+
+def _p(x: np.ndarray, size: int, bound: float, others: np.ndarray | None, degree: int, ceiling: float) -> np.ndarray:
+    """The p-values, shape (runs,), of windows that are given by their block means, shape (runs, blocks)."""
+    least = (ROUNDING * np.abs(x.mean(-1))) ** 2
+    x = x - x.mean(-1, keepdims=True)
+    p, left = np.zeros(len(x)), np.arange(len(x))
+    for fit in _fits(size, x.shape[-1], bound, degree):
+        squares, degrees = fit.squares(x[left]), fit.degrees
+        if others is not None:
+            squares, degrees = squares + fit.squares(others[left]).sum(-1), degrees * (1 + others.shape[-2])
+        slope, variance = x[left] @ fit.slope, squares / degrees + least[left]
         t = np.divide(slope, np.sqrt(variance), out=np.zeros_like(variance), where=variance > 0)
-        p = np.maximum(p, stdtr(degrees, -t))
+        p[left] = np.maximum(p[left], stdtr(degrees, -t))
+        left = left[p[left] <= ceiling]
+        if not len(left):
+            break
     return p
+
+
+def _means(values: np.ndarray, size: int) -> np.ndarray:
+    """Means of successive blocks of `size` values along the last axis, the rest left out."""
+    n = values.shape[-1] // size
+    means: np.ndarray = values[..., : n * size].reshape(*values.shape[:-1], n, size).mean(-1)
+    return means
 
 
 def anytime_p(values: np.ndarray, bound: float, noise: np.ndarray | None = None) -> np.ndarray:
@@ -115,17 +131,15 @@ def anytime_p(values: np.ndarray, bound: float, noise: np.ndarray | None = None)
     runs, n = values.shape
     best = np.full((runs, n), np.inf)
     for size in SIZES:
+        means = _means(values, size)
+        others = None if noise is None else _means(noise, size)
         for blocks in BLOCKS:
-            length, step = size * blocks, STRIDE * size
-            if n < length:
-                continue
-            windows = sliding_window_view(values, length, axis=1)[:, ::step]
-            ends = np.arange(length, n + 1, step)
-            others = [None if noise is None else noise[:, :, end - length : end] for end in ends]
-            p = np.stack(
-                [window_p(windows[:, i], size, blocks, bound, other) for i, other in enumerate(others)], axis=1
-            )
-            best[:, ends - 1] = np.minimum(best[:, ends - 1], p / weight(ends, size))
+            for end in range(blocks, n // size + 1, STRIDE):
+                part, share = slice(end - blocks, end), weight(end * size, size)
+                assert isinstance(share, float)
+                p = _p(means[:, part], size, bound, None if others is None else others[..., part], 1, share)
+                last = end * size - 1
+                best[:, last] = np.minimum(best[:, last], p / share)
     running: np.ndarray = np.minimum(np.minimum.accumulate(best, axis=1), 1.0)
     return running
 

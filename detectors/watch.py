@@ -304,11 +304,11 @@ class _Rises:
             budget = weight(self.total, size)
             assert isinstance(budget, float)
             noise, bound = self.sisters.among(window[:, 0]), self.sisters.bound
-            if float(window_p(-window[:, 1], size, blocks, bound, noise, CURVED)) <= BELOW * budget:
+            if float(window_p(-window[:, 1], size, blocks, bound, noise, CURVED, budget)) <= BELOW * budget:
                 self.low = max(self.low, float(window[0, 0]))
                 if self.armed is None and window[0, 0] >= self.told:
                     self.armed = float(window[0, 0])
-            p = float(window_p(window[:, 1], size, blocks, bound, noise))
+            p = float(window_p(window[:, 1], size, blocks, bound, noise, ceiling=budget))
             if self.phenomenon == Phenomenon.LOSS_ACCURACY_DIVERGENCE and p <= self.alpha * budget:
                 spare = MARGIN * (100 if self.percent else 1) * np.linspace(0, 1, len(window))
                 p = max(p, float(window_p(window[:, 2] + spare, size, blocks, bound)))

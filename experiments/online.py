@@ -19,6 +19,7 @@ import csv
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 from scipy.signal import lfilter
@@ -158,7 +159,9 @@ def main() -> None:
     parser.add_argument("--search", type=int, default=500, help="runs of each family in the search")
     parser.add_argument("--power", type=int, default=500, help="runs with a rise, in each cell")
     args = parser.parse_args()
+    start = process_time()
     rows = [*false_alarms(args.runs, args.search), *power(args.power)]
+    print(f"{process_time() - start:.0f} s of processor time")
     with (RESULTS / "online.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         head = ["what", "curve", "epochs", "autocorrelation", "height", "rule", "share", "low", "high", "delay"]
