@@ -4,9 +4,10 @@
 update; once the history is longer than `OFTEN` updates, each time it has grown by a hundredth. That keeps the whole
 near-linear in the number of updates, and delays a finding by 1 % of the run.
 
-No promise holds over repeated looks: `alpha` bounds the false alarms of one look at a finished run, and whoever looks
-often enough finds noise that climbs for a while: on flat runs of 200 epochs whose noise has an autocorrelation of 0.8
-overfitting was told in 0.103 of them, where the look at the end found it in 0.007 (`experiments/live.py`).
+For a promise there is `detectors.watch`. None holds over repeated looks: `alpha` bounds the false alarms of one look at
+a finished run, and whoever looks often enough finds noise that climbs for a while: on flat runs of 200 epochs whose
+noise has an autocorrelation of 0.8 overfitting was told in 0.103 of them,
+where the look at the end found it in 0.007 (`experiments/live.py`).
 """
 
 from __future__ import annotations

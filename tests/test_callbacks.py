@@ -76,15 +76,67 @@ def test_a_finding_is_said_once_in_one_line():
     lines: list[str] = []
     looked(LOSSES, detectors=[After()], say=lines.append)
 
-    assert [line for line in lines if "overfitting" in line] == ["curvesense at epoch 3: overfitting: val_loss climbed"]
+    assert [line for line in lines if "overfitting" in line] == [
+        "curvesense at epoch 3, a hint: overfitting: val_loss climbed"
+    ]
 
 
-def test_that_repeated_looks_void_the_promise_is_said_once_with_the_first_finding():
+def test_what_a_hint_is_is_said_once_after_the_first_ones():
     lines: list[str] = []
     looked(LOSSES, detectors=[After(), After("spike")], say=lines.append)
 
-    assert [i for i, line in enumerate(lines) if "alpha=0.05 no longer bounds" in line] == [2]
+    assert [i for i, line in enumerate(lines) if "nothing bounds how often it is false" in line] == [2]
     assert len(lines) == 3
+
+
+def overfitting(epochs: int = 120) -> list[dict[str, float]]:
+    """What a loop logs whose validation loss rises from epoch 60 on."""
+    ripple = [0.01 * math.sin(9 * e) for e in range(epochs)]
+    return [
+        {"loss": 1 / (e + 1) + r / 5, "val_loss": 0.5 + math.exp(-e / 10) + max(e - 60, 0) / 100 + r}
+        for e, r in enumerate(ripple)
+    ]
+
+
+def test_what_is_told_under_the_promise_is_not_called_a_hint_and_not_hinted_at_afterwards():
+    lines: list[str] = []
+    lookout = Lookout(say=lines.append)
+    seen = [lookout(epoch, **values) for epoch, values in enumerate(overfitting())]
+
+    (at,) = [epoch for epoch, s in enumerate(seen) if s.promised]
+    assert len([line for line in lines if line.startswith(f"curvesense at epoch {at}: overfitting: ")]) == 1
+    assert not any(
+        "overfitting" in line for line in lines[lines.index(next(x for x in lines if f" {at}: " in x)) + 1 :]
+    )
+
+
+def test_it_stops_on_the_promise_and_not_on_an_earlier_hint():
+    lookout = Lookout(stop_on=["overfitting"], say=len)
+    seen = [lookout(epoch, **values) for epoch, values in enumerate(overfitting())]
+
+    hint = next(i for i, s in enumerate(seen) if any(f.phenomenon == "overfitting" for f in s.findings))
+    told = next(i for i, s in enumerate(seen) if s.promised)
+    assert hint < told
+    assert [s.stop for s in seen].index(True) == told
+
+
+def test_without_hints_only_what_is_promised_is_said():
+    lines: list[str] = []
+    lookout = Lookout(hints=False, say=lines.append)
+    for epoch, values in enumerate(overfitting()):
+        lookout(epoch, **values)
+
+    assert [line.partition(":")[2][:13] for line in lines] == [" overfitting:"]
+
+
+def test_a_training_that_goes_back_ends_the_promise_and_says_so_once(caplog):
+    lines: list[str] = []
+    lookout = Lookout(say=lines.append)
+    for epoch in (1, 2, 3, 2, 3, 4):
+        lookout(epoch, val_loss=1.0, loss=1.0)
+
+    assert lines == ["curvesense: epoch 2 comes after 3; from here on, all that is said is a hint"]
+    assert caplog.records == []
 
 
 def test_nothing_is_said_where_nothing_is_found():

@@ -13,8 +13,9 @@ from scipy.special import stdtr
 
 from detectors.anytime import BLOCKS, GRID, MOST, SHORTEST, SIZES, SPAN, STRIDE, _fit, anytime_p, due, weight, window_p
 from detectors.overfitting import Overfitting
+from detectors.rising_online import BOUND
 from detectors.vocabulary import BadRun, Run
-from detectors.watch import BOUND, WATCHED, Replay, Watch
+from detectors.watch import WATCHED, Replay, Watch
 from sim.composed import Composed, observe
 from sim.exam import examine
 

@@ -112,9 +112,31 @@ def test_one_look_says_each_finding_in_a_line_with_a_time_stamp_and_then_the_rea
     (tmp_path / "a.csv").write_text(log(90))
 
     assert main(["watch", str(tmp_path), "--once"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "a, epoch 90: overfitting: val_loss" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if ": overfitting: val_loss" in line]
     assert len(lines) == 1
     assert time.strptime(lines[0].split()[0], "%H:%M:%S")
+    assert 40 < float(lines[0].partition("epoch ")[2].partition(":")[0]) < 90  # when it was certain
+
+
+def test_what_has_no_promise_is_called_a_hint_and_can_be_left_out(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(log(50))
+    main(["watch", str(tmp_path), "--once"])
+    hints = [line for line in capsys.readouterr().out.splitlines() if ", a hint: " in line]
+    main(["watch", str(tmp_path), "--once", "--no-hints"])
+
+    assert len(hints) >= 1
+    assert ", a hint: " not in capsys.readouterr().out
+
+
+def test_sister_runs_tell_how_noisy_a_run_is(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(log(90))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "1.csv").write_text(log(90))
+
+    assert main(["watch", str(tmp_path / "a.csv"), "--once", "--sisters", str(tmp_path / "none")]) == 2
+    assert "--sisters" in capsys.readouterr().err
+    assert main(["watch", str(tmp_path / "a.csv"), "--once", "--sisters", str(tmp_path / "old"), "--no-hints"]) == 0
+    assert ": overfitting: " not in capsys.readouterr().out  # one sister tells nothing
 
 
 def test_a_log_that_is_not_there_is_named_and_the_status_is_1(tmp_path, capsys):
@@ -122,7 +144,9 @@ def test_a_log_that_is_not_there_is_named_and_the_status_is_1(tmp_path, capsys):
     assert "none.csv" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--interval", "0"], ["--until-idle", "soon"], ["--map", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["--interval", "0"], ["--until-idle", "soon"], ["--map", "x"], ["--autocorrelation", "1"]]
+)
 def test_wrong_usage_has_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["watch", "log.csv", *arguments])
@@ -142,7 +166,7 @@ def test_a_log_that_grows_halves_and_grows_again_is_followed_until_it_is_idle(tm
         out, err = process.communicate(timeout=30)
 
     assert process.returncode == 0, err
-    assert out.count("a, epoch 90: overfitting: val_loss") >= 1
+    assert out.count(": overfitting: val_loss") >= 1
     assert "waiting for a log" in err
 
 

@@ -2,7 +2,8 @@
 
 Each says a finding once, in one line on the logger `curvesense` (to standard error, unless logging is set up
 otherwise), and can stop the training or save the best epoch. None breaks the training that it watches: an error of its
-own is logged once, and then it is quiet. Repeated looks void the promise of `alpha`, see `detectors.live`.
+own is logged once, and then it is quiet. The chance of a false line is at most `alpha` over the whole training, see
+`detectors.watch`; lines that are called hints come from repeated looks and have no such bound, see `detectors.live`.
 
 >>> from detectors.callbacks import KerasCallback  # doctest: +SKIP
 >>> model.fit(..., callbacks=[KerasCallback(stop_on=["overfitting"])])  # doctest: +SKIP

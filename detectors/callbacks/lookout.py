@@ -1,6 +1,7 @@
-"""A lookout for a training: it calls out what a `Monitor` finds, says when to stop and which epoch is the best so far.
+"""A lookout for a training: it calls out what is found, says when to stop and which epoch is the best so far.
 
-For hand-written loops, and inside the callback of every framework.
+For hand-written loops, and inside the callback of every framework. What a `Watch` finds is under its promise; what a
+`Monitor` finds, which asks `diagnose` again and again, is earlier and more, and called a hint.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from detectors.live import Monitor, scalar
 from detectors.readers import cells, names
 from detectors.readers.table import listing
 from detectors.report.text import headline
-from detectors.vocabulary import Detector, Finding, Phenomenon
+from detectors.vocabulary import BadRun, Detector, Finding, Phenomenon, Run
+from detectors.watch import WATCHED, Watch
 
 __all__ = ["Lookout", "Seen", "Settings", "harmless"]
 
@@ -30,6 +32,9 @@ class Settings(TypedDict, total=False):
     """The settings of a lookout, which every callback takes; see `Lookout`."""
 
     alpha: float
+    autocorrelation: float | None
+    sisters: Sequence[Run]
+    hints: bool
     every: int | None
     detectors: Sequence[Detector] | None
     mapping: Mapping[str, str] | None
@@ -41,9 +46,13 @@ class Settings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Seen:
-    """What one update showed: the new findings, whether this is the best epoch so far, and whether to stop."""
+    """What one update showed: what is new, whether this is the best epoch so far, and whether to stop.
+
+    Of the new `findings`, those that are `promised` come first; the others are hints.
+    """
 
     findings: tuple[Finding, ...] = ()
+    promised: tuple[Finding, ...] = ()
     best: bool = False
     stop: bool = False
 
@@ -56,9 +65,14 @@ class Lookout:
     >>> seen.best, seen.stop
     (True, False)
 
-    `stop_on` names the phenomena on which `stop` becomes true. `best` is true where `best_by` is better than in each
-    epoch before, without smoothing; `mode` says what better is where that is neither a loss nor an accuracy. `say` gets
-    each line; None logs it as a warning of the logger `curvesense`. A drop of a logged rate is no news and is not said.
+    `alpha`: the chance that a false line is ever said that is not called a hint, see `Watch`, whose settings
+    `autocorrelation` and `sisters` are. `hints=False`: no hints. `stop_on` names the phenomena on which `stop` becomes
+    true: on a finding under the promise where the phenomenon is watched so, else on a hint. `detectors`: these are
+    asked again and again in place of the built-in ones, and all that they find is a hint.
+
+    `best` is true where `best_by` is better than in each epoch before, without smoothing; `mode` says what better is
+    where that is neither a loss nor an accuracy. `say` gets each line; None logs it as a warning of the logger
+    `curvesense`. A drop of a logged rate is no news and is not said.
     The other settings are those of `Monitor`. ValueError for settings that cannot be; a call never raises: what goes
     wrong is logged once, and from then on nothing is seen.
     """
@@ -67,6 +81,9 @@ class Lookout:
         self,
         *,
         alpha: float = 0.05,
+        autocorrelation: float | None = None,
+        sisters: Sequence[Run] = (),
+        hints: bool = True,
         every: int | None = None,
         detectors: Sequence[Detector] | None = None,
         mapping: Mapping[str, str] | None = None,
@@ -75,8 +92,15 @@ class Lookout:
         mode: Literal["min", "max"] | None = None,
         say: Callable[[str], object] | None = None,
     ) -> None:
-        self.monitor = Monitor(alpha=alpha, every=every, detectors=detectors, mapping=mapping)
-        known = [str(d.phenomenon) for d in (built_in(alpha) if detectors is None else detectors)]
+        asked = detectors if hints or detectors is not None else []
+        self.monitor = Monitor(alpha=alpha, every=every, detectors=asked, mapping=mapping)
+        self.watch: Watch | None = None
+        if detectors is None:
+            watched = [name for name in WATCHED if name != Phenomenon.LR_DROP]  # a drop of a logged rate is no news
+            self.watch = Watch(watched, alpha, autocorrelation=autocorrelation, sisters=sisters, mapping=mapping)
+        known = [str(d.phenomenon) for d in (built_in(alpha) if asked is None else asked)]
+        self.promised = () if self.watch is None else self.watch.watched
+        known = [*self.promised, *(name for name in known if name not in self.promised)]
         self.stop_on = (stop_on,) if isinstance(stop_on, str) else tuple(stop_on)
         unknown = [name for name in self.stop_on if name not in known]
         if unknown:
@@ -93,7 +117,8 @@ class Lookout:
         self.stopping = False
         self._best: float | None = None
         self._epoch: object = None
-        self._told = False  # that alpha holds for one look only
+        self._told = False  # what a hint is
+        self._sure: list[Finding] = []
 
     def __call__(self, /, epoch: object, **values: object) -> Seen:
         """Take the values logged for `epoch` (see `Monitor.update`), and say what is new."""
@@ -101,13 +126,15 @@ class Lookout:
             return Seen()
         try:
             self._epoch = epoch
-            findings = self.monitor.update(epoch, **values)
-            self._tell(findings)
+            promised = self._watched(epoch, values)
+            hints = self._hints(self.monitor.update(epoch, **values))
+            self._tell(promised, hints)
             if self.monitor.updates == PATIENT and not self.monitor.looks:
                 there = listing(name for name in values if not names.is_axis(name))
                 self.say(f"curvesense knows none of {there}; name one: mapping={{'val_loss': 'NAME'}}")
-            self.stopping = self.stopping or any(f.phenomenon in self.stop_on for f in findings)
-            return Seen(tuple(findings), self._is_best(values), self.stopping)
+            grounds = [*promised, *(f for f in hints if f.phenomenon not in self.promised)]
+            self.stopping = self.stopping or any(f.phenomenon in self.stop_on for f in grounds)
+            return Seen((*promised, *hints), tuple(promised), self._is_best(values), self.stopping)
         except Exception as error:
             self.give_up(error)
             return Seen()
@@ -117,8 +144,8 @@ class Lookout:
         if self.broken:
             return ()
         try:
-            findings = self.monitor.look() if self.monitor.updates else []
-            self._tell(findings)
+            findings = self._hints(self.monitor.look()) if self.monitor.updates else []
+            self._tell([], findings)
             if saving and self._best is None:
                 self.say(f"curvesense saved nothing: {self.best_by} was not logged; best_by=NAME says what to go by")
             return tuple(findings)
@@ -134,15 +161,37 @@ class Lookout:
             LOG.warning("curvesense stops watching after an error of its own, training goes on: %s", what)
             LOG.debug("the error of curvesense", exc_info=error)
 
-    def _tell(self, findings: Sequence[Finding]) -> None:
-        news = [f for f in findings if not (f.phenomenon == Phenomenon.LR_DROP and f.kind == "logged")]
-        for finding in news:
+    def _watched(self, epoch: object, values: Mapping[str, object]) -> list[Finding]:
+        """What is new under the promise; a training that goes back to an earlier epoch ends it."""
+        number = scalar(epoch)
+        if self.watch is None or number is None or not math.isfinite(number):
+            return []
+        try:
+            new = self.watch.update(number, **values)
+        except BadRun:
+            at = _short(self.watch.epoch)
+            self.say(f"curvesense: epoch {_short(epoch)} comes after {at}; from here on, all that is said is a hint")
+            self.watch, self.promised = None, ()
+            return []
+        self._sure += new
+        return new
+
+    def _hints(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Those of the monitor's findings that are not told under the promise already."""
+        return [f for f in findings if not any(_same(f, told) for told in self._sure)]
+
+    def _tell(self, promised: Sequence[Finding], hints: Sequence[Finding]) -> None:
+        for finding in promised:
             self.say(f"curvesense at epoch {_short(self._epoch)}: {headline(finding)}")
+        news = [f for f in hints if not (f.phenomenon == Phenomenon.LR_DROP and f.kind == "logged")]
+        for finding in news:
+            self.say(f"curvesense at epoch {_short(self._epoch)}, a hint: {headline(finding)}")
         if news and not self._told:
             self._told = True
+            bound = f"; what is not called one is bound by alpha={self.monitor.alpha:g}" if self.watch else ""
             self.say(
-                f"curvesense looks again and again, so alpha={self.monitor.alpha:g} no longer bounds its false alarms: "
-                "take this as a hint, and `diagnose` of the finished run as the answer"
+                "curvesense: a hint comes from looking again and again, so nothing bounds how often it is false"
+                f"{bound}; `diagnose` of the finished run is the answer"
             )
 
     def _is_best(self, values: Mapping[str, object]) -> bool:
@@ -187,3 +236,9 @@ def harmless(hook: Hook) -> Hook:
 def _short(epoch: object) -> str:
     number = scalar(epoch)
     return str(epoch) if number is None else f"{number:.10g}"
+
+
+def _same(finding: Finding, told: Finding) -> bool:
+    """Whether both are of one phenomenon and their onset intervals overlap."""
+    (a, b), (c, d) = finding.onset_interval, told.onset_interval
+    return finding.phenomenon == told.phenomenon and a <= d and c <= b

@@ -11,17 +11,24 @@ import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from detectors.anytime import MOST
 from detectors.cli import values
 from detectors.cli.help import epilog
 from detectors.cli.status import OK, UNREADABLE, USAGE
 from detectors.diagnosis import Diagnosis, diagnose
 from detectors.live import Said
+from detectors.readers import Unreadable, read
 from detectors.readers.follow import Follow
 from detectors.report.text import headline, printable
+from detectors.rising_online import BOUND
+from detectors.vocabulary import Finding, Phenomenon, Run
+from detectors.watch import Watch
 
 __all__ = ["configure"]
 
@@ -38,15 +45,28 @@ LAST = 20  # runs of which the last reading is printed
 def configure(parser: argparse.ArgumentParser) -> None:
     """Follow a log, or the logs in a folder, while training writes them: each finding in one line, and a live plot.
 
-    Ctrl-C ends it with a last reading. What is not there yet is waited for. It looks again and again, so --alpha does
-    not bound its false alarms: a line is a hint, `curvesense diagnose` of the finished log the answer.
+    Ctrl-C ends it with a last reading. What is not there yet is waited for. The chance that a run ever raises a false
+    line is at most --alpha, for noise up to --autocorrelation; a line that is called a hint comes from looking again
+    and again, and nothing bounds it: `curvesense diagnose` of the finished log is the answer.
     """
     parser.add_argument("path", metavar="PATH", type=Path, help="a log or a folder of logs")
     parser.add_argument("--once", action="store_true", help="look once and end")
     parser.add_argument("--interval", type=_seconds, default=2.0, metavar="SECONDS", help="between looks, default 2")
     parser.add_argument("--until-idle", type=_seconds, metavar="SECONDS", help="end when nothing changed for that long")
     parser.add_argument("--no-plot", action="store_true", help="lines only; so it is where there is no terminal")
-    values.add_alpha(parser, "false alarms accepted at one look")
+    values.add_alpha(parser, "the chance of a false line about a run, however long it is watched")
+    parser.add_argument(
+        "--autocorrelation",
+        type=_bound,
+        metavar="BOUND",
+        help=f"of the noise of val_loss from one evaluation to the next, at most (default {BOUND})",
+    )
+    parser.add_argument(
+        "--sisters",
+        metavar="PATH",
+        help="finished runs of the same recipe: they tell the noise, so that rises are seen earlier",
+    )
+    parser.add_argument("--no-hints", action="store_true", help="no lines without a promise")
     values.add_reading(parser)
     parser.epilog = epilog(_EXAMPLES, {OK: "it ended", UNREADABLE: "no log could be read", USAGE: "wrong usage"})
     parser.set_defaults(run=_watch)
@@ -56,7 +76,11 @@ class _Watch:
     """What was read and said so far; `lines` are the findings in the order in which they were said."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.path, self.alpha = args.path, args.alpha
+        self.path, self.alpha, self.once, self.hints = args.path, args.alpha, args.once, not args.no_hints
+        mapping = dict(args.map) or None
+        sisters = read(args.sisters, mapping=mapping) if args.sisters else []
+        self.begin = partial(Watch, None, args.alpha, autocorrelation=args.autocorrelation, sisters=sisters)
+        self.watches: dict[tuple[str, str], Watch] = {}
         self.follow = Follow(args.path, format=args.format, mapping=dict(args.map) or None)
         self.latest: dict[tuple[str, str], Diagnosis] = {}  # by source and name, that which changed last is last
         self.said: dict[tuple[str, str], Said] = {}
@@ -75,15 +99,37 @@ class _Watch:
             key = (run.source, run.name)
             before = self.latest.pop(key, None)
             if before is None or run.epochs[-1] < before.run.epochs[-1]:  # new, or begun anew
-                self.said[key] = Said()
+                self.said[key], self.watches[key] = Said(), self.begin()
             self.latest[key] = diagnosis = diagnose(run, self.alpha)
             now = time.strftime("%H:%M:%S")
+            for finding in self._promised(self.watches[key], run):
+                new.append(printable(f"{now} {run.name}, epoch {finding.known_at:.10g}: {headline(finding)}"))
             for finding in self.said[key].new(diagnosis.findings):
-                new.append(printable(f"{now} {run.name}, epoch {run.epochs[-1]:.10g}: {headline(finding)}"))
+                if self.hints and not self._known(self.watches[key], finding):
+                    new.append(printable(f"{now} {run.name}, epoch {run.epochs[-1]:.10g}, a hint: {headline(finding)}"))
         if runs:
             self.changed = time.monotonic()
         self.lines += new
         return new
+
+    def _promised(self, watch: Watch, run: Run) -> list[Finding]:
+        """What the rows that are new show for certain; the last one may not be whole yet, and waits for the next."""
+        before = len(watch.findings)
+        rows = (run.epochs > (-math.inf if watch.epoch is None else watch.epoch)) & (
+            self.once | (run.epochs < run.epochs[-1])
+        )
+        if rows.any():
+            watch.replay(replace(run, epochs=run.epochs[rows], series={k: v[rows] for k, v in run.series.items()}))
+        return watch.findings[before:]
+
+    @staticmethod
+    def _known(watch: Watch, finding: Finding) -> bool:
+        """Whether a finding is said under the promise, or will be as soon as a logged drop has its five epochs."""
+        if finding.phenomenon == Phenomenon.LR_DROP and finding.kind == "logged":
+            return True
+        (a, b) = finding.onset_interval
+        told = [f.onset_interval for f in watch.findings if f.phenomenon == finding.phenomenon]
+        return any(a <= d and c <= b for c, d in told)
 
     def reading(self, width: int) -> Iterator[str]:
         """The last reading of each run, those that changed last at the end."""
@@ -96,7 +142,11 @@ class _Watch:
 
 
 def _watch(args: argparse.Namespace) -> int:
-    watch = _Watch(args)
+    try:
+        watch = _Watch(args)
+    except (Unreadable, OSError) as error:
+        print(f"curvesense: --sisters {args.sisters}: {printable(str(error))}", file=sys.stderr)
+        return USAGE
     view = None if args.no_plot or args.once else _view()
     with _terminated():
         try:
@@ -173,4 +223,14 @@ def _seconds(text: str) -> float:
         value = math.nan
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}: allowed is a number of seconds above 0")
+    return value
+
+
+def _bound(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is a number from 0 to {MOST}")
     return value

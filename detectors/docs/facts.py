@@ -25,6 +25,8 @@ from detectors.cli.config import KEYS
 from detectors.cli.status import MEANING
 from detectors.readers import FORMATS, names
 from detectors.report.text import title
+from detectors.rising_online import RISES
+from detectors.watch import WATCHED
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -48,6 +50,8 @@ def facts() -> dict[str, Any]:
         "table": {name: readme.TABLES[name]() for name in ("detectors", "boxes", "alarms", "real")},
         "logs": _formats() | _names(),
         "callbacks": _callbacks(),
+        "watched": _watched(),
+        "together": _together(),
         "config": _config(),
         "statuses": _table(["exit status", ""], [(str(code), says) for code, says in MEANING.items()]),
         "phenomena": _phenomena(curves),
@@ -181,6 +185,56 @@ def _callbacks() -> str:
         doc = (ast.get_docstring(found) or "").partition("\n")[0]
         lines.append((f"{{py:class}}`~detectors.callbacks.{file}.{name}`", doc))
     return _table(["callback", "what it does"], lines)
+
+
+def _watched() -> dict[str, str]:
+    """What a watch watches, how often it was wrong, and how late it was."""
+    rows = _rows("online")
+    kinds = [
+        (_upper(title(name)), "by chance at most `alpha`" if name in RISES else "read off the log") for name in WATCHED
+    ]
+    alarms = [
+        (r["curve"], r["epochs"], f"{float(r['share']):.4f}", r["high"], r["runs"])
+        for r in rows
+        if r["what"] == "false alarms" and r["rule"] == "watch, alpha 0.05"
+    ]
+    power = [r for r in rows if r["what"] == "power" and r["epochs"] == "200"]
+    rules = list(dict.fromkeys(r["rule"].partition(" (")[0] for r in power))
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for r in power:
+        told = f"{float(r['share']):.2f}" + (f", {r['delay']}" if r["delay"] else "")
+        cells.setdefault((r["autocorrelation"], r["height"]), {})[r["rule"].partition(" (")[0]] = told
+    head = ["curve", "epochs", "runs that ever alarm", "95 % upper bound", "runs"]
+    return {
+        "phenomena": _table(["watched", "false alarms"], kinds),
+        "alarms": _table(head, alarms),
+        "power": _table(
+            ["autocorrelation", "height", *rules], [(*key, *(cell[r] for r in rules)) for key, cell in cells.items()]
+        ),
+    }
+
+
+def _together() -> dict[str, str]:
+    """How often the test of several runs was wrong, and what it finds."""
+    rows = _rows("group")
+    alarms = [
+        (r["curve"], r["runs"], r["rule"].removeprefix("alpha "), r["value"], r["high"], r["groups"])
+        for r in rows
+        if r["what"] == "false alarms"
+    ]
+    cells: dict[str, dict[str, str]] = {}
+    for r in rows:
+        if r["what"] == "power":
+            cells.setdefault(r["curve"], {})[r["runs"]] = f"{float(r['value']):.2f}"
+    sizes = list(dict.fromkeys(size for cell in cells.values() for size in cell))
+    head = ["curve", "runs", "alpha", "groups that alarm", "95 % upper bound", "groups"]
+    return {
+        "alarms": _table(head, alarms),
+        "power": _table(
+            ["", *(f"{size} runs" if size != "1" else "one run" for size in sizes)],
+            [(curve, *(cell[size] for size in sizes)) for curve, cell in cells.items()],
+        ),
+    }
 
 
 def _config() -> str:
