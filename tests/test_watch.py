@@ -159,7 +159,8 @@ def test_a_log_that_grows_halves_and_grows_again_is_followed_until_it_is_idle(tm
     command = [sys.executable, "-m", "detectors.cli", "watch", str(tmp_path), "--interval", "0.1", "--until-idle", "2"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
-        time.sleep(1)
+        assert process.stderr is not None
+        waiting = process.stderr.readline()
         for text in (log(50), log(90)[:-7], "", log(20), log(90)):  # half-written, truncated, begun anew
             path.write_text(text)
             time.sleep(0.5)
@@ -167,7 +168,7 @@ def test_a_log_that_grows_halves_and_grows_again_is_followed_until_it_is_idle(tm
 
     assert process.returncode == 0, err
     assert out.count(": overfitting: val_loss") >= 1
-    assert "waiting for a log" in err
+    assert "waiting for a log" in waiting
 
 
 # in a terminal
