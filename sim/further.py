@@ -233,6 +233,9 @@ def swings(curve: np.ndarray, least: np.ndarray) -> list[int]:
 
     What comes before the first turn that is a local extreme of the curve, a decay for instance, is no swing.
     """
+    steps = np.diff(curve)
+    if (steps <= 0).all() or (steps >= 0).all():
+        return []  # most curves, and then soon
     values, height = curve.tolist(), least.tolist()
     turns: list[int] = []
     high = low = 0

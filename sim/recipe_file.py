@@ -13,7 +13,14 @@
     kind = "step"
     milestones = { choice = [[60, 90], [80]] }
 
-A draw that the model refuses is drawn again. `BadRecipeFile` names the file, the key, the value and what is allowed.
+A draw that the model refuses is drawn again. Instead of [recipe], a file may say what a run shall show, as
+`sim.conditioned` has it:
+
+    [want]
+    overfitting = { size = [0.1, 0.3] }
+    spike = { absent = true }
+
+`BadRecipeFile` names the file, the key, the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -23,27 +30,29 @@ import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from sim.catalogue import model
-from sim.model import Model
+from sim.conditioned import BadWant, NotFound, Want, conditioned, wants_of
+from sim.model import Model, Tier
 from sim.recipe import BadRecipe
 from sim.schedules import BadSchedule
 
 __all__ = ["EXAMPLES", "BadRecipeFile", "load", "sampler"]
 
 EXAMPLES = Path(__file__).parent / "recipes"  # files that come with the package, by the name before .toml
-TRIES = 1000  # draws until one that the model takes
+TRIES = 200  # draws until one that the model takes
 TRIALS = 50  # recipes that are drawn before any work starts
 REST = ("drawn", "defaults")
-KEYS = ("model", "rest", "recipe")
+TRIED = 2  # wants that are looked for before any work starts
+KEYS = ("model", "rest", "recipe", "want")
 
 Draw = Callable[[np.random.Generator], Any]
-Sampler = Callable[[Sequence[np.random.Generator]], Sequence[Any]]
+Sampler = Callable[[Sequence[np.random.Generator], Sequence[int]], tuple[Sequence[Any], int]]
 
 
 class BadRecipeFile(ValueError):
@@ -70,7 +79,7 @@ def load(name: str | Path) -> tuple[str, str]:
 
 
 def sampler(chosen: Model, content: str) -> Sampler:
-    """What draws recipes from the distribution of a file, one from each generator."""
+    """What draws recipes as a file says, one from each generator for the run of each seed, and how many it tried."""
     return _sampler(chosen.name, content)
 
 
@@ -88,24 +97,37 @@ def _checked(document: dict[str, Any]) -> tuple[Model, str]:
         raise BadRecipeFile(f"rest = {document['rest']!r}: allowed are {' and '.join(map(repr, REST))}")
     if not isinstance(document.get("recipe", {}), dict):
         raise BadRecipeFile(f"recipe = {document['recipe']!r}: allowed is a table, [recipe]")
+    if "want" in document:
+        if not isinstance(document["want"], dict) or not document["want"]:
+            raise BadRecipeFile(f"want = {document['want']!r}: allowed is a table, [want], of phenomena")
+        if "recipe" in document or "rest" in document:
+            raise BadRecipeFile("want and recipe: allowed is one of them, for what is wanted decides on the settings")
+        try:
+            wants_of(document["want"])
+        except BadWant as error:
+            raise BadRecipeFile(f"want.{error}") from None
     _distributions(chosen.recipe, document.get("recipe", {}), "recipe")
     content = json.dumps({**document, "model": chosen.name}, sort_keys=True, default=str)
-    draw = _sampler(chosen.name, content)
-    draw([np.random.default_rng(trial) for trial in range(TRIALS)])
+    trials = range(TRIED if "want" in document else TRIALS)
+    if "want" not in document or chosen.tier is not Tier.TRAINED:  # which would take minutes
+        _sampler(chosen.name, content)([np.random.default_rng(trial) for trial in trials], list(trials))
     return chosen, content
 
 
 @lru_cache(maxsize=8)
 def _sampler(name: str, content: str) -> Sampler:
     chosen, document = model(name), json.loads(content)
+    if "want" in document:
+        return partial(_wanted, chosen, wants_of(document["want"]))
     changes = _distributions(chosen.recipe, document.get("recipe", {}), "recipe")
     defaults = document.get("rest", REST[0]) == "defaults"
 
-    def draw(rngs: Sequence[np.random.Generator]) -> list[Any]:
+    def draw(rngs: Sequence[np.random.Generator], seeds: Sequence[int]) -> tuple[list[Any], int]:
         found: list[Any] = [None] * len(rngs)
-        left, said = list(range(len(rngs))), ""
+        left, said, tried = list(range(len(rngs))), "", 0
         for _ in range(TRIES):
             again = []
+            tried += len(left)
             some = [chosen.recipe()] * len(left) if defaults else chosen.drawn([rngs[i] for i in left])
             for i, recipe in zip(left, some, strict=True):
                 try:
@@ -114,11 +136,21 @@ def _sampler(name: str, content: str) -> Sampler:
                     again.append(i)
                     said = str(error)
             if not again:
-                return found
+                return found, tried
             left = again
         raise BadRecipeFile(f"no recipe of {TRIES} draws is one that {name} takes; the last one: {said}")
 
     return draw
+
+
+def _wanted(
+    chosen: Model, wants: Sequence[Want], rngs: Sequence[np.random.Generator], seeds: Sequence[int]
+) -> tuple[list[Any], int]:
+    try:
+        found = [conditioned(chosen, wants, rng, seed=seed) for rng, seed in zip(rngs, seeds, strict=True)]
+    except NotFound as error:
+        raise BadRecipeFile(str(error)) from None
+    return [one.recipe for one in found], sum(one.tried for one in found)
 
 
 def _changed(recipe: Any, changes: Mapping[str, Any], rng: np.random.Generator) -> Any:
@@ -175,9 +207,7 @@ def _distribution(hint: Any, value: Any, here: str) -> Draw:
             raise BadRecipeFile(f"{here}.{kind} = {settings!r}: allowed are whole numbers")
         return lambda rng: take(int(rng.integers(int(low), int(high) + 1)))
     if isinstance(low, int):
-        raise BadRecipeFile(
-            f"{here}.{kind} = {settings!r}: this setting is a whole number; allowed are integers, choice"
-        )
+        raise BadRecipeFile(f"{here}.{kind} = {settings!r}: it is a whole number; allowed are integers and choice")
     if kind == "log_uniform":
         if low <= 0:
             raise BadRecipeFile(f"{here}.{kind} = {settings!r}: allowed is 0 < low")

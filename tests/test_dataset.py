@@ -39,7 +39,15 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 ROOT = Path(__file__).parents[1]
 HEAD = {"run_id", "model", "run_seed", "split", "epochs"}
-cheap = pytest.mark.parametrize("name", [name for name, m in MODELS.items() if m.tier is not Tier.TRAINED])
+PLAIN = ("composed", "margin")  # the others take longer to compile
+cheap = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in PLAIN else [pytest.mark.slow])
+        for name, m in MODELS.items()
+        if m.tier is not Tier.TRAINED
+    ],
+)
 
 
 def content(out: Path) -> dict[str, bytes]:

@@ -88,7 +88,8 @@ def card(plan: Plan, tally: Tally, columns: Mapping[str, str], header: Mapping[s
     command += " --recipe FILE.toml" if plan.recipes else ""
     return f"""# {plan.runs:,} training runs of `{plan.model}` with known events
 
-Synthetic: no training of anybody was observed. One row a run; {splits}. Recipes: {recipes}. Made by
+Synthetic: no training of anybody was observed. One row a run; {splits}. Recipes: {recipes};
+{tally["tried"]:,} were tried for these runs. Made by
 
     {command}
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sim.batch import Batch
 from sim.catalogue import model
 from sim.model import Model, Tier
 from sim.recipe_file import sampler
@@ -73,12 +72,13 @@ class Plan:
         """The name of a shard below the folder of the data set."""
         return f"data/part-{shard:05d}.parquet"
 
-    def batch(self, ids: range, seeds: np.ndarray) -> Batch:
-        """These runs, in columns; `seeds` are theirs."""
+    def drawn(self, ids: range) -> tuple[Sequence[Any], int]:
+        """The recipes of these runs, and how many were tried for them."""
         chosen = model(self.model)
         rngs = [np.random.default_rng([self.seed, i]) for i in ids]
-        recipes = sampler(chosen, self.recipes)(rngs) if self.recipes else chosen.drawn(rngs)
-        return chosen.batch(recipes, seeds.tolist())
+        if not self.recipes:
+            return chosen.drawn(rngs), len(ids)
+        return sampler(chosen, self.recipes)(rngs, self.seeds(ids).tolist())
 
     def seeds(self, ids: range) -> np.ndarray:
         """The seeds of their random streams, int64 of shape (runs,): whole numbers in 0..2^31-1, no two alike."""

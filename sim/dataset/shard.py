@@ -1,7 +1,8 @@
 """One shard: made from the plan and its number alone, wherever that is, as the bytes of a Parquet file and a tally.
 
-A tally counts, for each phenomenon, the events that are material and that are grey, the runs with a material one and
-how strong those are, in `BINS` bins to a factor of ten; tallies of shards add up to that of the data set.
+A tally counts the recipes that were tried and, for each phenomenon, the events that are material and that are grey, the
+runs with a material one and how strong those are, in `BINS` bins to a factor of ten; tallies of shards add up to that of
+the data set.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ def make(plan: Plan, number: int, advance: Callable[[int], None] = lambda runs: 
     for start in range(ids.start, ids.stop, step):
         some = range(start, min(start + step, ids.stop))
         seeds, splits = plan.seeds(some), plan.splits(some)
-        batch = plan.batch(some, seeds)
+        recipes, tried = plan.drawn(some)
+        batch = chosen.batch(recipes, seeds.tolist())
         tables.append(table(chosen, batch, some, seeds, splits))
-        tallies.append(_tally(batch.events, splits))
+        tallies.append(_tally(batch.events, splits, tried))
         advance(len(some))
     content = encoded(tables, {"curvesense": plan.hash})
     return Shard(number, len(ids), content, hashlib.sha256(content).hexdigest(), added(tallies))
@@ -61,9 +63,11 @@ def make(plan: Plan, number: int, advance: Callable[[int], None] = lambda runs: 
 
 def added(tallies: Iterable[Tally]) -> Tally:
     """The sum of tallies."""
+    tried = 0
     splits: Counter[str] = Counter()
     phenomena: dict[str, Tally] = {}
     for tally in tallies:
+        tried += tally["tried"]
         splits.update(tally["splits"])
         for name, counts in tally["phenomena"].items():
             new = {"material": 0, "grey": 0, "runs": 0, "effect": "", "strength": Counter()}
@@ -73,6 +77,7 @@ def added(tallies: Iterable[Tally]) -> Tally:
                 into[key] += counts[key]
             into["strength"].update(counts["strength"])
     return {
+        "tried": tried,
         "splits": {name: splits[name] for name in SPLITS},
         "phenomena": {
             name: {**counts, "strength": dict(sorted(counts["strength"].items(), key=lambda item: int(item[0])))}
@@ -88,7 +93,7 @@ def quantile(strength: Mapping[str, int], share: float) -> float:
     return float(10 ** ((at + 0.5) / BINS))
 
 
-def _tally(events: Events, splits: np.ndarray) -> Tally:
+def _tally(events: Events, splits: np.ndarray, tried: int) -> Tally:
     phenomenon = np.array(events.phenomenon, dtype=object)
     run = np.repeat(np.arange(len(events.counts)), events.counts)
     strength, effect = _strength(events)
@@ -105,6 +110,7 @@ def _tally(events: Events, splits: np.ndarray) -> Tally:
             "strength": dict(zip(map(str, bins.tolist()), counts.tolist(), strict=True)),
         }
     return {
+        "tried": tried,
         "splits": dict(zip(SPLITS, np.bincount(splits, minlength=3).tolist(), strict=True)),
         "phenomena": phenomena,
     }
