@@ -89,6 +89,17 @@ def alarms() -> str:
     return table(["detector", "alpha", "worst null family found", "alarms", "95 % upper bound"], body)
 
 
+def throughput() -> str:
+    """What labelled runs cost, beside what NumPy and pyarrow need."""
+    body = [
+        [r["what"], f"{float(r['value']):,.3g} {r['unit']}", r["against"],
+         f"{float(r['beside']):,.3g} {r['unit']}" if r["against"] else "", r["ratio"],
+         r["aim"] if float(r["aim"]) else ""]
+        for r in rows("throughput.csv")
+    ]  # fmt: skip
+    return table(["", "measured", "beside", "", "ratio", "aim"], body)
+
+
 def levels() -> str:
     """What each level of the exam catches."""
     from sim.exam import LEVELS
@@ -144,6 +155,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "real": real,
     "drops": drops,
     "alarms": alarms,
+    "throughput": throughput,
     "levels": levels,
     "checks": checks,
     "sabotage": sabotage,

@@ -1,7 +1,7 @@
 """The columns of a data set: what they are called, what they mean, and how arrays become them.
 
 A series is a list column of float32 in Parquet's BYTE_STREAM_SPLIT, without a dictionary and without statistics: with
-pyarrow's own settings the same curves take twice the room, ten times the time to write and four times to read
+pyarrow's own settings the same runs take twice the room and five times as long to write, and half as long again to read
 (`experiments/throughput.py`). No value passes through a Python object on its way.
 """
 

@@ -1,8 +1,8 @@
 """One shard: made from the plan and its number alone, wherever that is, as the bytes of a Parquet file and a tally.
 
 A tally counts the recipes that were tried and, for each phenomenon, the events that are material and that are grey, the
-runs with a material one and how strong those are, in `BINS` bins to a factor of ten; tallies of shards add up to that of
-the data set.
+runs with a material one and how strong those are, in `BINS` bins to a factor of ten; tallies of shards add up to that
+of the data set.
 """
 
 from __future__ import annotations
