@@ -92,8 +92,8 @@ def alarms() -> str:
 def throughput() -> str:
     """What labelled runs cost, beside what NumPy and pyarrow need."""
     body = [
-        [r["what"], f"{float(r['value']):,.3g} {r['unit']}", r["against"],
-         f"{float(r['beside']):,.3g} {r['unit']}" if r["against"] else "", r["ratio"],
+        [r["what"], f"{float(r['value']):,g} {r['unit']}", r["against"],
+         f"{float(r['beside']):,g} {r['unit']}" if r["against"] else "", r["ratio"],
          r["aim"] if float(r["aim"]) else ""]
         for r in rows("throughput.csv")
     ]  # fmt: skip

@@ -1,8 +1,8 @@
 """How fast are labelled runs made and written, beside what NumPy and pyarrow alone would need, and does it stay so?
 
 Each row is one function: it measures something of ours and what it is held against, in this process, in turns, and
-gives a `Row`; `ROWS` lists them. Times are CPU seconds of the process, the least of several turns, so that the ratios do
-not depend on who else uses the machine. The results go to `results/throughput.csv`.
+gives a `Row`; `ROWS` lists them. Times are CPU seconds of the process, the least of several turns, so that ratios
+do not depend on who else uses the machine. The results go to `results/throughput.csv`.
 
     python experiments/throughput.py                  # everything, about a quarter of an hour
     python experiments/throughput.py margin long      # these rows again, the others as they were
