@@ -113,6 +113,13 @@ def test_the_ideal_world_never_gets_worse():
         assert (np.diff(twin) <= 0).all()
 
 
+@pytest.mark.parametrize("rate", [1e-300, 1e6])
+def test_a_rate_that_does_nothing_and_one_that_does_all_at_once_give_finite_losses(rate):
+    (run,) = make([GradientFlow(learning_rate=rate, epochs=5, train_size=20)], [0])
+
+    assert all(np.isfinite(curve).all() for curve in run.expected.curves.values())
+
+
 def test_with_clean_labels_the_twin_with_clean_labels_is_the_run():
     expected = make([GradientFlow(noise=0.0)], [0])[0].expected
 
@@ -172,8 +179,10 @@ def test_a_validation_set_is_the_same_one_at_each_epoch():
     ("field", "value", "allowed"),
     [
         ("dimension", 1, "2 or more"),
-        ("slow", 1.5, r"a share in \(0, 1\]"),
-        ("slow", 0.0, "above 0"),
+        ("slow", 1.5, r"a share in 1e-6\.\.1"),
+        ("slow", 0.0, r"a share in 1e-6\.\.1"),
+        ("decay", 11.0, r"0\.\.10"),
+        ("dimension", 4000, r"2\.\.2048"),
         ("slow_share", -0.1, r"a share in \[0, 1\]"),
         ("val_size", 32, r"dimension \+ 1 = 33 or more"),
         ("learning_rate", 0.0, "above 0"),

@@ -170,6 +170,8 @@ def test_default_recipes_show_each_of_its_phenomena_and_none_of_them_always():
         "overfitting", "loss_accuracy_divergence", "generalization_gap", "lr_drop_relief", "train_above_val",
     ):  # fmt: skip
         assert {bool(run.of(phenomenon)) for run in runs} == {True, False}, phenomenon
+    kinds = {event.kind for run in runs for event in run.of("loss_accuracy_divergence", grey=True)}
+    assert kinds == {"accuracy_flat", "accuracy_rising"}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_default_recipes_show_each_of_its_phenomena_and_none_of_them_always():
         ("train_size", 513, r"2\.\.512"),
         ("batch_size", 17, r"1\.\.16"),
         ("label_noise", 0.5, r"a share in \[0, 0.5\)"),
-        ("slow", 0.0, "above 0"),
+        ("slow", 0.0, r"a share in 1e-6\.\.1"),
         ("separation", -1.0, "0 or more"),
     ],
 )

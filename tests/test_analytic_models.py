@@ -130,11 +130,11 @@ def test_drawn_recipes_depend_on_the_generator_alone_and_can_be_written_as_json(
 
 
 @model
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "much", None, True])
-def test_no_field_takes_what_is_no_finite_number(model, value):
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "much", None, True, 10**7])
+def test_no_field_takes_what_is_no_finite_number_or_is_too_large_for_single_precision(model, value):
     for f in fields(model.recipe):
         if f.type in ("int", "float"):
-            with pytest.raises(BadRecipe, match=rf"^{f.name}={value!r}: allowed is a (whole|finite) number"):
+            with pytest.raises(BadRecipe, match=rf"^{f.name}={value!r}: allowed is a (whole|finite) number, at most"):
                 model.recipe(**{f.name: value})
 
 

@@ -128,6 +128,14 @@ def test_without_noise_overfitting_begins_where_the_weights_pass_the_minimum_of_
     assert event.onset == pytest.approx(passes, abs=1)
 
 
+def test_the_validation_loss_reads_the_risk_along_the_run_s_own_path_and_that_strays_from_the_expectation():
+    (run,) = make([NoisyQuadratic(val_size=1_000_000, learning_rate=0.3)], [0])
+    own, expected = run.expected.curves["own_risk"][0], run.expected.mean("risk")
+
+    assert run.run["val_loss"] == pytest.approx(own, rel=0.01)
+    assert np.abs(own / expected - 1)[:60].max() > 0.05
+
+
 # drops and twins
 
 

@@ -11,7 +11,9 @@ from typing import Any
 from sim.recipe import BadRecipe
 from sim.schedules import BadSchedule
 
-__all__ = ["allow", "check", "pairs"]
+__all__ = ["LARGEST", "allow", "check", "pairs"]
+
+LARGEST = 1_000_000  # so that products of a few settings are finite in single precision
 
 
 def allow(recipe: Any, name: str, ok: object, allowed: str) -> None:
@@ -26,9 +28,11 @@ def check(recipe: Any, *, least: Mapping[str, float], above: Mapping[str, float]
         value = getattr(recipe, f.name)
         number = isinstance(value, Real) and not isinstance(value, bool)
         if f.type == "int":
-            allow(recipe, f.name, number and isinstance(value, Integral), "a whole number")
+            whole = number and isinstance(value, Integral)
+            allow(recipe, f.name, whole and abs(value) <= LARGEST, f"a whole number, at most {LARGEST}")
         elif f.type == "float":
-            allow(recipe, f.name, number and math.isfinite(value), "a finite number")
+            finite = number and math.isfinite(value)
+            allow(recipe, f.name, finite and abs(value) <= LARGEST, f"a finite number, at most {LARGEST} in size")
         elif f.type == "bool":
             allow(recipe, f.name, isinstance(value, bool), "True or False")
     for name, bound in least.items():

@@ -33,7 +33,7 @@ import numpy as np
 from detectors.vocabulary import Run
 from sim.analytic.checks import pairs
 from sim.analytic.rates import rates, without_drops
-from sim.analytic.teacher import Teacher, check_teacher, scales, teacher
+from sim.analytic.teacher import Teacher, check_teacher, rotated, scales, teacher
 from sim.labelled import LabelledRun, labelled
 from sim.model import Model, Tier
 from sim.schedules import Schedule
@@ -93,16 +93,17 @@ def flow(modes: _Modes, eta: np.ndarray) -> np.ndarray:
     """δ at the end of each epoch at these rates, shape (epochs, d)."""
     lam = np.where(modes.lam > 0, modes.lam, 1.0)  # modes without curvature stay where they are: g = 0
     delta = modes.delta0 + modes.g / lam * np.expm1(-lam * np.cumsum(eta)[:, None])
-    rotated: np.ndarray = np.einsum("xi,ki->xk", delta, modes.basis)
-    return rotated
+    return rotated(delta, modes.basis.T)
 
 
 def training_loss(modes: _Modes, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """L at the end of each epoch and its mean over the epoch, each of shape (epochs,)."""
     lam = np.where(modes.lam > 0, modes.lam, 1.0)
-    left = modes.g**2 / lam * np.exp(-2 * lam * np.cumsum(eta)[:, None])
-    logged = left * np.expm1(2 * lam * eta[:, None]) / (2 * lam * eta[:, None])
-    return modes.end + left.sum(1), modes.end + logged.sum(1)
+    tau = np.cumsum(np.append(0.0, eta))[:, None]
+    left = modes.g**2 / lam * np.exp(-2 * lam * tau)
+    span = np.maximum(2 * lam * eta[:, None], 1e-300)
+    logged = left[:-1] * -np.expm1(-span) / span
+    return modes.end + left[1:].sum(1), modes.end + logged.sum(1)
 
 
 def stopping_times(recipe: GradientFlow) -> np.ndarray:

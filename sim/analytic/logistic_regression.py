@@ -64,7 +64,9 @@ class LogisticRegression:
 
     def __post_init__(self) -> None:
         least = {"dimension": 2, "separation": 0, "slow_separation": 0, "train_size": 2, "val_size": 1, "batch_size": 1}
-        check(self, least={**least, "epochs": 2}, above={"slow": 0, "learning_rate": 0})
+        check(self, least={**least, "epochs": 2}, above={"learning_rate": 0})
+        allow(self, "slow", 1e-6 <= self.slow <= 1, "a share in 1e-6..1")
+        allow(self, "val_size", self.val_size <= 100_000, "1..100000")
         allow(self, "dimension", self.dimension <= FEATURES, f"2..{FEATURES}")
         allow(self, "train_size", self.train_size <= EXAMPLES, f"2..{EXAMPLES}")
         most = min(BATCH, self.train_size)

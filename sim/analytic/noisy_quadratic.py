@@ -35,7 +35,7 @@ import numpy as np
 
 from detectors.vocabulary import Run
 from sim.analytic.blocks import blocks, program_epochs
-from sim.analytic.checks import allow, check, pairs
+from sim.analytic.checks import LARGEST, allow, check, pairs
 from sim.analytic.rates import rates, without_drops
 from sim.analytic.stretch import Stretch, dot, power, turned
 from sim.labelled import LabelledRun, labelled
@@ -80,11 +80,12 @@ class NoisyQuadratic:
         least |= {"batch_size": 1, "val_size": 1, "steps": 1, "epochs": 2}
         check(self, least=least, above={"curvature": 0, "learning_rate": 0})
         allow(self, "modes", self.modes <= MODES, f"1..{MODES}")
+        allow(self, "decay", self.decay <= 10, "0..10")
         allow(self, "momentum", 0 <= self.momentum < 1, "a number in [0, 1)")
         if self.spectrum:
             given = np.array(self.spectrum, np.float64)
             allow(self, "spectrum", given.ndim == 1 and given.size <= MODES, f"up to {MODES} curvatures")
-            allow(self, "spectrum", np.isfinite(given).all() and (given > 0).all(), "curvatures above 0")
+            allow(self, "spectrum", ((given > 0) & (given <= LARGEST)).all(), f"curvatures above 0, at most {LARGEST}")
         edge = 2 * (1 + self.momentum) / (1 + 2 * self.momentum * self.nesterov) / float(self.h.max())
         allow(self, "learning_rate", self.learning_rate < edge, f"below {edge:.6g}, from where on the bowl is unstable")
 

@@ -22,10 +22,18 @@ import numpy as np
 from sim.analytic.checks import allow, check
 from sim.randomness import Purpose, generator
 
-__all__ = ["Teacher", "check_teacher", "scales", "teacher"]
+__all__ = ["Teacher", "check_teacher", "rotated", "scales", "teacher"]
 
 _LEAST = {"dimension": 2, "decay": 0, "signal_decay": 0, "noise": 0, "train_size": 2, "epochs": 2}
-_ABOVE = {"slow": 0, "signal": 0, "learning_rate": 0}
+_ABOVE = {"signal": 0, "learning_rate": 0}
+
+
+def rotated(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """rows @ matrix, shape (n, k), in products of 64 rows: a row has the same bits however many there are."""
+    padded = np.zeros((-(-len(rows) // 64) * 64, rows.shape[1]))
+    padded[: len(rows)] = rows
+    product: np.ndarray = (padded.reshape(-1, 64, rows.shape[1]) @ matrix).reshape(-1, matrix.shape[1])
+    return product[: len(rows)]
 
 
 class Teacher(NamedTuple):
@@ -46,14 +54,18 @@ class Teacher(NamedTuple):
     def val_loss(self, delta: np.ndarray) -> np.ndarray:
         """The loss on the validation set of students with errors `delta`, shape (epochs, d)."""
         residual = np.concatenate([-delta * np.sqrt(self.lam), np.full((len(delta), 1), self.sigma)], 1)
-        loss: np.ndarray = (np.einsum("xi,ij->xj", residual, self.gram) ** 2).sum(1)
+        loss: np.ndarray = (rotated(residual, self.gram) ** 2).sum(1)
         return loss
 
 
 def check_teacher(recipe: Any, *, least: dict[str, float] | None = None) -> None:
     """Check the fields that recipes with a teacher share, and those in `least`."""
     check(recipe, least={**_LEAST, **(least or {})}, above=_ABOVE)
-    allow(recipe, "slow", recipe.slow <= 1, "a share in (0, 1]")
+    allow(recipe, "slow", 1e-6 <= recipe.slow <= 1, "a share in 1e-6..1")
+    for name in ("decay", "signal_decay"):
+        allow(recipe, name, getattr(recipe, name) <= 10, "0..10")
+    allow(recipe, "dimension", recipe.dimension <= 2048, "2..2048")
+    allow(recipe, "train_size", recipe.train_size <= 100_000, "2..100000")
     allow(recipe, "slow_share", 0 <= recipe.slow_share <= 1, "a share in [0, 1]")
     least_size = recipe.dimension + 1
     allow(recipe, "val_size", recipe.val_size >= least_size, f"dimension + 1 = {least_size} or more examples")
