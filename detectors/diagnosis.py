@@ -23,11 +23,15 @@ _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z])")  # said once, however many findi
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a person should take away: a paragraph, the epoch to keep (None without a validation loss), and advice."""
+    """What a person should take away: a paragraph, the epoch to keep (None without a validation loss), and advice.
+
+    `keep_loss` is the validation loss there, smoothed as it was to choose the epoch.
+    """
 
     text: str
     keep_epoch: float | None
     advice: tuple[str, ...]
+    keep_loss: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +121,8 @@ def _reading(run: Run, verdicts: tuple[Verdict, ...]) -> Reading:
     for group in (divergent, over, relief, findings(Phenomenon.TRAIN_ABOVE_VAL), gap, *((f,) for f in others)):
         advice += [f.advice for f in group[-1:] if f.advice]  # one for each phenomenon: the last word
     text = " ".join(dict.fromkeys(sentence for part in says for sentence in _SENTENCE.split(part)))
-    return Reading(text=text, keep_epoch=None if keep is None else keep[0], advice=tuple(dict.fromkeys(advice)))
+    at, level = (None, None) if keep is None else keep[:2]
+    return Reading(text=text, keep_epoch=at, advice=tuple(dict.fromkeys(advice)), keep_loss=level)
 
 
 def _keep(run: Run) -> tuple[float, float, float] | None:
@@ -132,4 +137,5 @@ def _keep(run: Run) -> tuple[float, float, float] | None:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """`text` with a capital, unless it begins with the name of a series."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]

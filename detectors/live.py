@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,14 @@ class Said:
 
     def __init__(self) -> None:
         self._given: list[tuple[str, float, tuple[float, float]]] = []  # phenomenon, onset, its intervals together
+
+    def state(self) -> list[Any]:
+        """What was given, as JSON can hold it."""
+        return [[phenomenon, onset, list(intervals)] for phenomenon, onset, intervals in self._given]
+
+    def load(self, state: Sequence[Any]) -> None:
+        """Go on from such a state."""
+        self._given = [(str(name), float(onset), (float(lo), float(hi))) for name, onset, (lo, hi) in state]
 
     def new(self, findings: Iterable[Finding]) -> list[Finding]:
         """Those of one reading's `findings` that were not given before, in order of onset; they count as given now."""
@@ -132,6 +141,23 @@ class Monitor:
         self.looks += 1
         self.diagnosis = diagnose(run, self.alpha, self.detectors)
         return self._said.new(self.diagnosis.findings)
+
+    def state(self) -> dict[str, Any]:
+        """What was logged and given so far, as JSON can hold it; `load` of a monitor with the same settings goes on."""
+        return {
+            "updates": self.updates,
+            "next": self._next,
+            "columns": {name: list(column) for name, column in self._columns.items()},
+            "odd": {name: [[row, str(cell)] for row, cell in odd] for name, odd in self._odd.items()},
+            "given": self._said.state(),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from such a state, as a resumed training does."""
+        self.updates, self._next = int(state["updates"]), int(state["next"])
+        self._columns = {name: array("d", column) for name, column in state["columns"].items()}
+        self._odd = {name: [(int(row), cell) for row, cell in odd] for name, odd in state["odd"].items()}
+        self._said.load(state["given"])
 
     @property
     def run(self) -> Run:

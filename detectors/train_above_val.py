@@ -115,6 +115,7 @@ class TrainAboveVal:
             "mixed": "no single part makes more than half of it",
         }[kind]
         onset, last = float(epochs[lo]), float(epochs[hi - 1])
+        where = f"from epoch {onset:.10g} to {last:.10g}" if last > onset else f"at epoch {onset:.10g}"
         near = np.flatnonzero(np.abs((train - val)[: lo + 1] - self.share * val[: lo + 1]) > 2 * sigma)
         first = float(epochs[near[-1] + 1]) if near.size and near[-1] + 1 <= lo else onset
         return Finding(
@@ -133,9 +134,7 @@ class TrainAboveVal:
                 "val_loss_mean": float(val[lo:hi].mean()),
                 "noise": sigma,
             },
-            explanation=(
-                f"from epoch {onset:.10g} to {last:.10g} train_loss lies above val_loss, by {difference:.4g}: {why}."
-            ),
+            explanation=(f"{where} train_loss lies above val_loss, by {difference:.4g}: {why}."),
             advice=(
                 "Nothing to mend. To compare the two, evaluate a fixed part of the training set in evaluation mode."
                 if kind in ("lag", "mode")

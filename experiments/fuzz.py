@@ -570,34 +570,59 @@ def too_long(number: int, frame: FrameType | None) -> None:
     raise TimeoutError(f"more than {LIMIT} s")
 
 
-def _write(tallies: dict[str, Tally]) -> None:
-    """Write the table; formats that were not asked for keep the row that they have."""
-    RESULTS.mkdir(exist_ok=True)
+@dataclass
+class Before:
+    """A row of the table as it was, to go on from."""
+
+    files: int
+    read: int
+    unreadable: int
+    failures: int
+    slowest: float
+    peak: float
+
+
+def _table() -> dict[str, Before]:
+    """The rows of the table, by format."""
     path = RESULTS / "fuzz.csv"
-    rows = {row[0]: row for row in csv.reader(path.read_text().splitlines()[1:])} if path.exists() else {}
+    rows = list(csv.reader(path.read_text().splitlines()[1:])) if path.exists() else []
+    return {row[0]: Before(*map(int, row[1:5]), float(row[5]), float(row[6])) for row in rows}
+
+
+def _write(tallies: dict[str, Tally], before: dict[str, Before]) -> None:
+    """Write the table: what was counted on top of `before`; formats that were not asked for keep the row they have."""
+    RESULTS.mkdir(exist_ok=True)
+    rows = _table()
     for name, t in tallies.items():
-        if t.files:
-            spent = f"{t.slowest:.3f}"
-            rows[name] = [name, *map(str, (t.files, t.read, t.unreadable, len(t.failures), spent, round(t.peak)))]
-    with path.open("w", newline="") as file:
+        if t.files or t.failures:
+            b = before.get(name, Before(0, 0, 0, 0, 0.0, 0.0))
+            counts = (b.files + t.files, b.read + t.read, b.unreadable + t.unreadable, b.failures + len(t.failures))
+            rows[name] = Before(*counts, max(b.slowest, t.slowest), max(b.peak, t.peak))
+    with (RESULTS / "fuzz.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["format", "files", "read", "unreadable", "failures", "slowest_seconds", "peak_mib"])
-        writer.writerows(rows[name] for name in NAMES if name in rows)
+        for name, r in ((name, rows[name]) for name in NAMES if name in rows):
+            writer.writerow([name, r.files, r.read, r.unreadable, r.failures, f"{r.slowest:.3f}", round(r.peak)])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--files", type=int, default=100_000, help="damaged files a format")
     parser.add_argument("--first", type=int, default=0, help="the number of the first file")
+    parser.add_argument("--resume", action="store_true", help="go on behind the files that the table counts")
     parser.add_argument("--formats", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=np.inf, help="begin nothing more after so long")
     parser.add_argument("--keep", metavar="FOLDER", help="where to put the files that failed")
     args = parser.parse_args()
     end = time.monotonic() + 60 * args.minutes
-    starts = range(args.first, args.first + args.files, CHUNK)
-    sizes = [(start, min(CHUNK, args.first + args.files - start)) for start in starts]
-    jobs = [(name, start, size) for start, size in sizes for name in args.formats]
+    before = _table() if args.resume else {}
+    jobs = []
+    for name in args.formats:
+        first = before[name].files if name in before else args.first
+        beyond = args.files if args.resume else args.first + args.files
+        jobs += [(name, start, min(CHUNK, beyond - start)) for start in range(first, beyond, CHUNK)]
+    jobs.sort(key=lambda job: job[1])
     tallies = {name: Tally() for name in args.formats}
     seen: set[str] = set()
     with ThreadPoolExecutor(args.workers) as pool:
@@ -608,7 +633,7 @@ def main() -> int:
                 if kind not in seen:
                     print(failure, file=sys.stderr, flush=True)
                 seen.add(kind)
-            _write(tallies)
+            _write(tallies, before)
     for name, tally in tallies.items():
         print(f"{name}: {tally.files} files, {len(tally.failures)} failures, slowest {tally.slowest:.2f} s")
     return int(any(tally.failures for tally in tallies.values()))

@@ -6,6 +6,7 @@ The frameworks themselves are in tests/test_callbacks_in_frameworks.py.
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import math
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import detectors.callbacks
@@ -70,6 +72,29 @@ def looked(values: list[float], **settings: Any) -> list[Seen]:
 
 
 # the lookout
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+def test_a_lookout_that_goes_on_from_a_state_is_the_one_that_was_never_interrupted(cut):
+    lines: tuple[list[str], list[str]] = ([], [])
+    whole, first = (Lookout(detectors=[After()], stop_on=["overfitting"], say=said.append) for said in lines)
+    second = Lookout(detectors=[After()], stop_on=["overfitting"], say=lines[1].append)
+    seen = [whole(i, val_loss=value, loss="2,5") for i, value in enumerate(LOSSES)]
+    parts = [first(i, val_loss=value, loss="2,5") for i, value in enumerate(LOSSES[:cut])]
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    parts += [second(i, val_loss=value, loss="2,5") for i, value in enumerate(LOSSES) if i >= cut]
+
+    assert parts == seen
+    assert lines[0] == lines[1]
+    assert np.array_equal(second.monitor.run["train_loss"], whole.monitor.run["train_loss"], equal_nan=True)
+
+
+def test_a_state_that_is_none_does_not_break_the_training(caplog):
+    lookout = Lookout()
+    lookout.load_state_dict({"monitor": 3})
+
+    assert lookout(1, val_loss=1.0) == Seen()
+    assert caplog.text.count("curvesense stops watching") == 1
 
 
 def test_a_finding_is_said_once_in_one_line():
@@ -390,6 +415,21 @@ def test_each_fit_of_keras_is_a_run_of_its_own(keras_callback):
     KerasHost().fit(callback, epochs=2)
 
     assert callback.lookout.monitor.run["val_loss"].tolist() == LOSSES[:2]
+
+
+@pytest.mark.parametrize(("framework", "host"), [("keras", KerasHost), ("lightning", LightningHost)])
+def test_a_training_that_is_resumed_is_one_run(framework, host, request):
+    made = request.getfixturevalue(f"{framework}_callback")
+    first, second = made(detectors=[], save_best="best.keras"), made(detectors=[], save_best="best.keras")
+    host().fit(first, epochs=4)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    resumed = host()
+    resumed.fit(second, epochs=5)
+
+    assert second.lookout.monitor.updates == 9  # its host begins at the first epoch again
+    assert resumed.saved == []  # 0.4 was seen before
+    resumed.fit(second, epochs=2)
+    assert second.lookout.monitor.updates == 2  # a further training is a run of its own
 
 
 def test_a_path_that_keras_would_not_save_to_is_refused_before_the_training(keras_callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +78,7 @@ def fit_keras(keras: Any, callback: Any, epochs: int = EPOCHS) -> Any:
     return model.history.history
 
 
-def fit_lightning(pl: Any, callback: Any, epochs: int = EPOCHS) -> Any:
+def fit_lightning(pl: Any, callback: Any, epochs: int = EPOCHS, resume: str | None = None) -> Any:
     """The trainer, after its fit, with the rate dropped at epoch 6."""
     import torch
     from torch.nn import functional as f
@@ -112,7 +113,7 @@ def fit_lightning(pl: Any, callback: Any, epochs: int = EPOCHS) -> Any:
         "enable_model_summary": False,
     }
     trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", callbacks=[callback], **quiet)
-    trainer.fit(Model(), *loaders)
+    trainer.fit(Model(), *loaders, ckpt_path=resume)
     return trainer
 
 
@@ -223,11 +224,55 @@ def test_lightning_is_seen_with_the_rates_of_its_schedule(lightning):
     assert np.isfinite([run["train_loss"], run["val_loss"]]).all()
 
 
+def test_a_resumed_training_of_lightning_is_seen_whole(lightning, tmp_path):
+    first, second = (lightning_callback(lightning, say=len) for _ in range(2))
+    fit_lightning(lightning, first, 3).save_checkpoint(tmp_path / "three.ckpt")
+    fit_lightning(lightning, second, 5, resume=str(tmp_path / "three.ckpt"))
+    run = second.lookout.monitor.run
+
+    assert run.epochs.tolist() == [0, 1, 2, 3, 4]
+    assert run["val_loss"][:3].tolist() == first.lookout.monitor.run["val_loss"].tolist()
+
+
 def test_lightning_trains_to_the_end_under_a_sabotaged_detector(lightning, tmp_path, caplog):
     callback = lightning_callback(lightning, detectors=[Sabotaged()], save_best=str(tmp_path / "best.ckpt"))
 
     assert fit_lightning(lightning, callback, 5).current_epoch == 5
     assert caplog.text.count("RuntimeError: sabotage") == 1
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def as_the_readme_says(name: str, callback: type, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
+    """The callback as the README constructs it, in a folder where it may save."""
+    monkeypatch.chdir(folder)
+    (call,) = re.findall(rf"{name}\([^`]*?\)", README)
+    return eval(call, {name: callback})
+
+
+def test_the_readme_s_keras_callback_runs(keras, tmp_path, monkeypatch):
+    from detectors.callbacks import KerasCallback
+
+    fit_keras(keras, as_the_readme_says("KerasCallback", KerasCallback, monkeypatch, tmp_path), 3)
+
+    assert (tmp_path / "best.keras").stat().st_size > 0
+
+
+def test_the_readme_s_lightning_callback_runs(lightning, tmp_path, monkeypatch):
+    made = type(lightning_callback(lightning))
+    fit_lightning(lightning, as_the_readme_says("LightningCallback", made, monkeypatch, tmp_path), 3)
+
+    assert (tmp_path / "best.ckpt").stat().st_size > 0
+
+
+def test_the_readme_s_transformers_callback_runs(transformers, tmp_path, monkeypatch):
+    from detectors.callbacks import TransformersCallback
+
+    callback = as_the_readme_says("TransformersCallback", TransformersCallback, monkeypatch, tmp_path)
+    fit_transformers(transformers, callback, tmp_path, num_train_epochs=2)
+
+    assert list(tmp_path.glob("checkpoint-*"))
 
 
 def test_transformers_stops_when_it_overfits_and_keeps_its_best_epoch(transformers, tmp_path):

@@ -172,7 +172,7 @@ FINDING = {
     "explanation": str,
     "advice": str,
 }
-READING = {"text": str, "keep_epoch": (int, float, type(None)), "advice": list}
+READING = {"text": str, "keep_epoch": (int, float, type(None)), "keep_loss": (int, float, type(None)), "advice": list}
 
 
 def differs(value: Document, schema: dict[str, Any], extra: Sequence[str] = ()) -> list[str]:

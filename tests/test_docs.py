@@ -6,6 +6,7 @@ import doctest
 import importlib.util
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -121,9 +122,9 @@ def test_a_file_that_a_page_names_exists(path):
 
 @page
 def test_a_command_that_a_page_shows_is_one_that_the_command_line_takes(path):
-    commands = re.findall(r"^\$ curvesense (.*)$", path.read_text(), flags=re.MULTILINE)
+    commands = re.findall(r"^\$ curvesense (.*?)(?: > \S+)?$", path.read_text(), flags=re.MULTILINE)
 
-    assert [command for command in commands if not callable(cli.parser().parse_args(command.split()).run)] == []
+    assert [command for command in commands if not callable(cli.parser().parse_args(shlex.split(command)).run)] == []
 
 
 @pytest.mark.parametrize("phenomenon", CATALOGUE)

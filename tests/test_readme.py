@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import readme
 
+from detectors.callbacks import CALLBACKS
+from detectors.callbacks.lookout import Lookout, Settings
 from sim.composed import Composed, observe
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +50,19 @@ def test_the_example_of_a_loop_stops_where_it_overfits():
 
     assert names["best_epoch"] < names["epoch"] < len(run)
     assert names["seen"].stop
+
+
+@pytest.mark.parametrize(("name", "file"), CALLBACKS.items())
+def test_the_callbacks_are_constructed_with_settings_that_they_have(name, file):
+    """Without a framework; the same calls train in tests/test_callbacks_in_frameworks.py where there is one."""
+    source = ast.parse((ROOT / "detectors" / "callbacks" / f"{file}.py").read_text())
+    (init,) = (node for node in ast.walk(source) if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    own = {argument.arg for argument in init.args.kwonlyargs}
+    (call,) = re.findall(rf"{name}\([^`]*?\)", README)
+    given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in ast.parse(call, mode="eval").body.keywords}
+
+    assert given.keys() <= own | Settings.__annotations__.keys()
+    assert Lookout(**{key: value for key, value in given.items() if key not in own})
 
 
 def test_the_detector_example_is_examined_and_fails_with_a_curve(capsys):

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.diagnosis import Diagnosis, Reading, diagnose
+from detectors.diagnosis import Diagnosis, Reading, _sentence, diagnose
 from detectors.report.document import SCHEMA_VERSION, document, unreadable
 from detectors.report.figure import COLOURS, figure, save
-from detectors.report.text import render, title
+from detectors.report.summary import row
+from detectors.report.text import render, title, where
 from detectors.vocabulary import Detector, Event, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 EPOCHS = np.arange(1.0, 101.0)
@@ -100,11 +101,11 @@ def test_the_reading_repeats_no_advice():
 
 
 def test_a_rise_that_accuracy_does_not_confirm_is_explained_once():
-    rises = [Says(finding(p, explanation=f"{p} it is.")) for p in ("overfitting", "loss_accuracy_divergence")]
+    rises = [Says(finding(p, explanation=f"here {p} is.")) for p in ("overfitting", "loss_accuracy_divergence")]
 
     text = reading(*rises).text
-    assert "Loss_accuracy_divergence it is." in text
-    assert "Overfitting it is." not in text
+    assert "Here loss_accuracy_divergence is." in text
+    assert "Here overfitting is." not in text
 
 
 def test_the_reading_says_why_it_cannot_tell():
@@ -252,7 +253,12 @@ def test_a_run_without_a_group_has_none():
 
 
 def test_the_document_holds_the_reading():
-    assert document(diagnosed())["reading"] == {"text": "It is so.", "keep_epoch": 40, "advice": ["Do this."]}
+    assert document(diagnosed())["reading"] == {
+        "text": "It is so.",
+        "keep_epoch": 40,
+        "keep_loss": None,
+        "advice": ["Do this."],
+    }
 
 
 def test_the_document_holds_every_verdict_in_order():
@@ -466,7 +472,7 @@ def test_the_truth_has_a_row_in_the_figure_where_nothing_was_found():
 
     assert [label.get_text() for label in axes.get_yticklabels()] == ["overfitting"]
     assert [30, 50] in [list(line.get_xdata()) for line in axes.lines]
-    assert "black: truth" in axes.get_title(loc="right")
+    assert "black ticks: truth" in axes.get_title(loc="right")
 
 
 def test_a_figure_without_truth_does_not_speak_of_it():
@@ -484,7 +490,114 @@ def test_the_checkpoint_to_keep_is_a_star_on_the_curve_in_the_figure():
     (star,) = (line for line in panels(diagnosed())["loss"].lines if line.get_marker() == "*")
 
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (40, RUN["val_loss"][39])
-    assert star.get_label() == "lowest: epoch 40"
+    assert star.get_label() == "lowest around epoch 40"
+
+
+LONG = np.arange(1, 1001)
+
+
+def of(epochs: np.ndarray, **series: np.ndarray) -> dict[str, Any]:
+    return panels(diagnose(Run(epochs=epochs, series=series, name="run")))
+
+
+@pytest.mark.parametrize(("lowest", "scale"), [(1e-4, "log"), (0.3, "linear"), (0.0, "linear")])
+def test_a_loss_over_decades_is_on_a_logarithmic_axis(lowest, scale):
+    axes = of(EPOCHS, train_loss=np.maximum(2.3 * np.exp(-EPOCHS / 5), lowest) if lowest else 100 - EPOCHS)["loss"]
+
+    assert axes.get_yscale() == scale
+    assert ("logarithmic" in axes.get_ylabel()) == (scale == "log")
+
+
+def test_a_training_loss_that_vanishes_does_not_flatten_the_rise_of_validation():
+    axes = of(EPOCHS, train_loss=np.exp(-EPOCHS / 5), val_loss=1 + np.abs(EPOCHS - 40) / 100)["loss"]
+
+    assert axes.get_yscale() == "linear"
+
+
+def test_a_long_noisy_loss_is_light_below_its_moving_average():
+    loss = np.exp(-LONG / 100) + np.random.default_rng(0).normal(0, 0.1, 1000)
+    light, line = of(LONG, train_loss=loss)["loss"].lines
+
+    assert list(light.get_ydata()) == list(loss)
+    assert light.get_alpha() < 0.5
+    assert line.get_ydata()[499] == pytest.approx(loss[489:510].mean())
+    assert np.std(np.diff(line.get_ydata())) < np.std(np.diff(loss)) / 5
+
+
+@pytest.mark.parametrize("rows", [200, 1000])
+def test_a_short_or_a_smooth_loss_is_drawn_as_it_is(rows):
+    noise = np.random.default_rng(0).normal(0, 0.1, rows) if rows == 200 else 0.0
+    loss = np.exp(-LONG[:rows] / 100) + noise
+    (line,) = of(LONG[:rows], train_loss=loss)["loss"].lines
+
+    assert list(line.get_ydata()) == list(loss)
+
+
+def test_a_moving_average_does_not_reach_across_a_drop_of_the_rate():
+    loss = np.where(LONG < 501, 2.0, 1.0) + np.random.default_rng(0).normal(0, 0.1, 1000)
+    axes = of(LONG, train_loss=loss, learning_rate=np.where(LONG < 501, 0.1, 0.01))["loss"]
+    line = next(line for line in axes.lines if line.get_label() == "train loss").get_ydata()
+
+    assert line[499] == pytest.approx(2, abs=0.1)
+    assert line[500] == pytest.approx(1, abs=0.1)
+
+
+def test_an_infinite_loss_is_marked_where_it_is():
+    axes = of(EPOCHS, train_loss=np.where(EPOCHS > 95, np.inf, 1 / EPOCHS))["loss"]
+
+    (marked,) = (line for line in axes.lines if line.get_label() == "infinite")
+    assert list(marked.get_xdata()) == [96, 97, 98, 99, 100]
+
+
+def test_the_names_of_drops_side_by_side_do_not_cover_each_other():
+    rate = 0.1 * 0.5 ** (EPOCHS // 4)
+    axes = of(EPOCHS, val_loss=1 + 1 / EPOCHS, learning_rate=rate)["loss"]
+    named = [text.xy[0] for text in axes.texts]
+
+    assert len(named) < len(axes.lines)
+    assert min(np.diff(named)) >= 7
+
+
+def test_a_run_of_a_few_epochs_has_dots_and_whole_epochs_on_its_axis():
+    axes = of(EPOCHS[:5], val_loss=1 / EPOCHS[:5])
+
+    assert axes["loss"].lines[0].get_marker() == "."
+    assert all(float(tick).is_integer() for tick in axes["timeline"].get_xticks())
+
+
+def test_the_star_is_on_the_line_that_is_read():
+    loss = 0.3 + np.abs(LONG - 500) / 1000 + np.random.default_rng(0).normal(0, 0.05, 1000)
+    axes = of(LONG, val_loss=loss)["loss"]
+    line = next(line for line in axes.lines if line.get_label() == "val loss")
+    star = next(line for line in axes.lines if line.get_marker() == "*")
+
+    assert star.get_ydata()[0] == line.get_ydata()[int(star.get_xdata()[0]) - 1]
+
+
+def test_the_table_names_the_level_that_the_reading_names():
+    loss = 0.3 + np.abs(LONG - 500) / 1000 + np.random.default_rng(0).normal(0, 0.05, 1000)
+    diagnosis = diagnose(Run(epochs=LONG, series={"val_loss": loss}))
+
+    assert f"around epoch {row(diagnosis).keep} ({row(diagnosis).level}" in diagnosis.reading.text
+
+
+def test_a_reading_begins_no_sentence_by_changing_the_name_of_a_series():
+    assert _sentence("val_loss was lowest") == "val_loss was lowest"
+    assert _sentence("from epoch 3") == "From epoch 3"
+
+
+def test_what_begins_and_ends_in_one_epoch_has_one_epoch():
+    one = finding("lr_drop_relief", 61, onset_interval=(61, 61), end=61, kind="new_best")
+
+    assert where(one).startswith("epoch 61, new best")
+
+
+@pytest.mark.parametrize("name", ["$x", "a\x1b[2J\nb", "\u6f22\u5b57 \U0001f642", "n" * 500, "_^{$\\frac"])
+def test_a_figure_bears_any_name(tmp_path: Path, name):
+    fig = drawn(diagnose(Run(epochs=EPOCHS, series={"val_loss": 1 / EPOCHS}, name=name)))
+    save(fig, str(tmp_path / "figure.png"))  # warnings are errors here
+
+    assert len(fig._suptitle.get_text()) < 70
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import select
@@ -15,6 +16,7 @@ import termios
 import time
 from pathlib import Path
 
+import hard_files
 import pytest
 
 from detectors.cli import main
@@ -41,7 +43,9 @@ class Terminal:
         self.bytes = b""
         self.parent, child = pty.openpty()
         self.resize(rows, columns)
-        env = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **environment}
+        fixed = ("COLUMNS", "LINES")  # what Python's readline leaves in the environment, in xdist's processes too
+        outer = {name: value for name, value in os.environ.items() if name not in fixed}
+        env = {**outer, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **environment}
         command = [sys.executable, "-m", "detectors.cli", "watch", "--interval", "0.2", *arguments]
         self.process = subprocess.Popen(
             command, stdin=child, stdout=child, stderr=child, env=env, start_new_session=True, close_fds=True
@@ -163,12 +167,56 @@ def test_a_log_that_grows_halves_and_grows_again_is_followed_until_it_is_idle(tm
         waiting = process.stderr.readline()
         for text in (log(50), log(90)[:-7], "", log(20), log(90)):  # half-written, truncated, begun anew
             path.write_text(text)
-            time.sleep(0.5)
-        out, err = process.communicate(timeout=30)
+            time.sleep(0.3)
+        out, err = process.communicate(timeout=60)
 
     assert process.returncode == 0, err
     assert out.count(": overfitting: val_loss") >= 1
     assert "waiting for a log" in waiting
+
+
+def epochs_as_json(first: int, last: int) -> bytes:
+    rows = [line.split(",") for line in log(last).splitlines()[first:]]
+    return "".join(
+        json.dumps({"epoch": int(e), "loss": float(t), "val_loss": float(v)}) + "\n" for e, t, v in rows
+    ).encode()
+
+
+def epochs_as_events(first: int, last: int) -> bytes:
+    rows = [line.split(",") for line in log(last).splitlines()[first:]]
+    return b"".join(hard_files.scalars(int(e), float(t), float(v)) for e, t, v in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "grown"), [("a.jsonl", epochs_as_json), ("events.out.tfevents.1.host", epochs_as_events)]
+)
+def test_a_log_that_a_framework_appends_to_is_followed(tmp_path, name, grown):
+    (tmp_path / name).write_bytes(grown(1, 20))
+    command = [
+        sys.executable,
+        "-m",
+        "detectors.cli",
+        "watch",
+        str(tmp_path),
+        "--interval",
+        "0.1",
+        "--until-idle",
+        "1.5",
+    ]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+        time.sleep(0.5)
+        whole = grown(21, 90)
+        with (tmp_path / name).open("ab") as file:
+            for at in range(0, len(whole), 1000):  # in the middle of a line, of a record
+                file.write(whole[at : at + 1000])
+                file.flush()
+                time.sleep(0.05)
+        out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, err) == (0, "")
+    assert out.count("overfitting: val_loss was lowest") == 1
+    assert "epoch 90: Validation loss is lowest" in out
 
 
 # in a terminal

@@ -27,6 +27,7 @@ class LightningCallback(Callback):
     `save_best`: a path for `trainer.save_checkpoint`, written over at each epoch that is the best so far. The settings
     are those of `Lookout`; `stop_on` sets `trainer.should_stop`. The learning rate is that of the first parameter group
     as the epoch begins. Values of validation count only in epochs that validated. Several processes follow the first.
+    A checkpoint holds what was seen, and a training that is resumed from it goes on with that.
     """
 
     def __init__(self, *, save_best: str | None = None, **settings: Unpack[Settings]) -> None:
@@ -35,10 +36,20 @@ class LightningCallback(Callback):
         self.lookout = Lookout(**settings)
         self._rate: float | None = None
         self._validated = False
+        self._before: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.lookout.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = state_dict  # it comes before on_fit_start
 
     @harmless
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self.lookout = Lookout(**self.settings)
+        if self._before is not None:
+            self.lookout.load_state_dict(self._before)
+            self._before = None
 
     @harmless
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:

@@ -153,6 +153,19 @@ class Lookout:
             self.give_up(error)
             return ()
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that it has seen and said, as JSON can hold it, to be kept with a checkpoint."""
+        seen = {"best": self._best, "stopping": self.stopping, "told": self._told}
+        return {"monitor": self.monitor.state(), **seen}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from such a state, as a resumed training does; the settings are those of this lookout."""
+        try:
+            self.monitor.load(state["monitor"])
+            self._best, self.stopping, self._told = state["best"], bool(state["stopping"]), bool(state["told"])
+        except Exception as error:
+            self.give_up(error)
+
     def give_up(self, error: Exception) -> None:
         """See nothing from now on, after an error of one's own; it is logged the first time."""
         if not self.broken:

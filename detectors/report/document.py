@@ -29,6 +29,7 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
         "reading": {
             "text": diagnosis.reading.text,
             "keep_epoch": _number(diagnosis.reading.keep_epoch),
+            "keep_loss": _number(diagnosis.reading.keep_loss),
             "advice": list(diagnosis.reading.advice),
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from detectors.condense import condensed
 from detectors.diagnosis import Diagnosis
-from detectors.report.text import title
-from detectors.vocabulary import Event, Finding, Phenomenon
+from detectors.report.text import printable, title
+from detectors.vocabulary import LARGEST, Event, Finding, Phenomenon, Run
 
 __all__ = ["COLOURS", "OTHER", "boxes", "figure", "save"]
 
@@ -24,13 +25,21 @@ COLOURS = {
 }
 OTHER = "#56B4E9"
 _TRAIN, _VAL = "#7F7F7F", "#111111"
+DECADES = 30.0  # the highest over the lowest loss from which the axis is logarithmic
+FEW = 30  # values of a series that are dots as well
+LONG = 400  # values from which a curve may have a moving average
+ROUGH = 0.01  # of the height of a panel: noise from which a curve is drawn light, under its moving average
+WIDE = 0.07  # of the width of a panel: what the name of a drop takes
+LONGEST = 60  # characters of a title
 
 
 def figure(diagnosis: Diagnosis, truth: Sequence[Event] | None = None) -> Any:
     """A matplotlib Figure with axes labelled `loss`, `accuracy` (where logged) and `timeline`.
 
     Boxes are shaded where the detectors put them; with `truth`, thin black ticks on the timeline show where the events
-    are. Needs matplotlib: `pip install 'curvesense[plot]'`.
+    are. A noisy curve is drawn light, with its moving average over it, cut where the rate drops. A loss that falls over
+    more than a decade and a half is on a logarithmic axis. The first epochs and the highest hundredth do not set the
+    range. Needs matplotlib: `pip install 'curvesense[plot]'`.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -51,43 +60,37 @@ def figure(diagnosis: Diagnosis, truth: Sequence[Event] | None = None) -> Any:
     for label, ax in axes.items():
         ax.set_label(label)
         ax.spines[["top", "right"]].set_visible(False)
-    _curves(axes["loss"], run, {"train_loss": _TRAIN, "val_loss": _VAL})
-    axes["loss"].set_ylabel("loss")
+    drops = _found(diagnosis, Phenomenon.LR_DROP)
+    cuts = [f.onset for f in drops]
+    lines = _curves(axes["loss"], run, {"train_loss": _TRAIN, "val_loss": _VAL}, cuts, may_be_log=True)
+    axes["loss"].set_ylabel("loss" if axes["loss"].get_yscale() == "linear" else "loss, logarithmic")
     if accuracies:
-        _curves(axes["accuracy"], run, {"train_accuracy": _TRAIN, "val_accuracy": _VAL})
+        _curves(axes["accuracy"], run, {"train_accuracy": _TRAIN, "val_accuracy": _VAL}, cuts)
         axes["accuracy"].set_ylabel("accuracy")
-    last = float(run.epochs[-1])
+    first, last = float(run.epochs[0]), float(run.epochs[-1])
+    room = (float(np.diff(run.epochs).min()) if len(run) > 1 else 1.0) / 2
     for ax in (axes[p] for p in panels[:-1]):
         for f in boxes(diagnosis):
-            end = last if f.end is None else max(f.end, f.onset + 0.5)
+            end = last if f.end is None else max(f.end, f.onset + room)
             ax.axvspan(f.onset, end, color=COLOURS[f.phenomenon], alpha=0.13, lw=0)  # type: ignore[index]
     for ax in axes.values():
-        for f in _found(diagnosis, Phenomenon.LR_DROP):
+        for f in drops:
             ax.axvline(f.onset, color="0.45", lw=0.9, ls="-" if f.kind == "logged" else (0, (4, 3)))
-    for f in _found(diagnosis, Phenomenon.LR_DROP):
-        label = f"lr ×{f.effect['factor']:.3g}" if "factor" in f.effect else "drop?"
-        axes["loss"].annotate(
-            label,
-            (f.onset, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(2, 2),
-            textcoords="offset points",
-            fontsize=8,
-            color="0.35",
-        )
+    _name_drops(axes["loss"], drops, last - first)
     keep = diagnosis.reading.keep_epoch
     if keep is not None:
-        epochs, val = run.observed("val_loss")
-        at = int(np.argmin(np.abs(epochs - keep)))
-        axes["loss"].plot(
-            keep, val[at], "*", ms=12, color="black", mec="white", zorder=5, label=f"lowest: epoch {keep:.10g}"
-        )
-    _timeline(axes["timeline"], diagnosis, rows, last, truth)
+        level = lines["val_loss"][int(np.argmin(np.abs(run.observed("val_loss")[0] - keep)))]
+        label = f"lowest around epoch {keep:.10g}"
+        axes["loss"].plot(keep, level, "*", ms=12, color="black", mec="white", zorder=5, label=label)
+    _timeline(axes["timeline"], diagnosis, rows, last, room, truth)
     axes["timeline"].set_xlabel("epoch")
-    axes["timeline"].xaxis.set_major_locator(MaxNLocator(integer=True))
-    fig.legend(*axes["loss"].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside upper right", ncols=3)
-    fig.suptitle(run.name, fontsize=11, x=0.01, ha="left")
-    axes["loss"].set_xlim(float(run.epochs[0]) - 0.5, last + 0.5)
+    axes["timeline"].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    handles, labels = axes["loss"].get_legend_handles_labels()
+    if not handles and accuracies:
+        handles, labels = axes["accuracy"].get_legend_handles_labels()
+    fig.legend(handles, labels, fontsize=8, frameon=False, loc="outside upper right", ncols=4)
+    fig.suptitle(_short(printable(run.name)), fontsize=11, x=0.01, ha="left", parse_math=False)
+    axes["loss"].set_xlim(first - room, last + room)
     return fig
 
 
@@ -105,30 +108,81 @@ def save(fig: Any, path: str) -> None:
     """Write the figure; the format follows the suffix (png, svg, pdf). Text in svg and pdf stays text."""
     import matplotlib
 
-    with matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in an alphabet that the font has not is boxes
         fig.savefig(path, dpi=150)
 
 
-def _curves(ax: Any, run: Any, colours: dict[str, str]) -> None:
-    low, high = [], []
-    for key, colour in colours.items():
-        if key in run:
-            epochs, values = run.observed(key)
-            ax.plot(epochs, values, color=colour, lw=1.3, label=key.replace("_", " "))
-            low.append(values.min())
-            high.append(np.quantile(values[len(values) // 20 :], 0.99))  # the first epochs would flatten the rest
-    if low:
-        lo, hi = float(min(low)), float(max(high))
-        ax.set_ylim(lo - 0.06 * (hi - lo) - 1e-9, hi + 0.12 * (hi - lo) + 1e-9)
+def _curves(
+    ax: Any, run: Run, colours: dict[str, str], cuts: Sequence[float], may_be_log: bool = False
+) -> dict[str, np.ndarray]:
+    """Draw the series of one panel in the range that shows most of them well; the values of each line that is read."""
+    drawn = {key: run.observed(key) for key in colours if key in run}
+    if not drawn:
+        ax.text(0.5, 0.5, "not logged", transform=ax.transAxes, ha="center", va="center", color="0.4")
+        ax.set_yticks([])
+        return {}
+    # the first epochs would flatten the rest
+    low = min(float(values.min()) for _, values in drawn.values())
+    high = max(float(np.quantile(values[len(values) // 20 :], 0.99)) for _, values in drawn.values())
+    means = {key: _moving(epochs, values, cuts) for key, (epochs, values) in drawn.items()}
+    rough = any(np.median(np.abs(values - means[key])) > ROUGH * (high - low) for key, (_, values) in drawn.items())
+    lines = means if rough else {key: values for key, (_, values) in drawn.items()}
+    for key, (epochs, values) in drawn.items():
+        if rough:
+            ax.plot(epochs, values, color=colours[key], lw=0.8, alpha=0.35)
+        dots = "." if len(values) <= FEW else ""
+        ax.plot(epochs, lines[key], color=colours[key], lw=1.4, marker=dots, label=key.replace("_", " "))
+        beyond = run.epochs[np.abs(run[key]) >= LARGEST]
+        if len(beyond):
+            place = ax.get_xaxis_transform()  # at the top, wherever that is
+            ax.plot(beyond, np.full(len(beyond), 0.97), "x", ms=5, color="#D55E00", transform=place, label="infinite")
+    judge = drawn.get("val_loss", next(iter(drawn.values())))[1]  # a training loss near 0 must not flatten a rise
+    if may_be_log and low > 0 and float(judge.min()) < float(np.quantile(judge[len(judge) // 20 :], 0.99)) / DECADES:
+        ax.set_yscale("log")
+        ax.set_ylim(low / (high / low) ** 0.06, high * (high / low) ** 0.12)
+    else:
+        height = high - low or abs(high) / 10 or 1.0
+        ax.set_ylim(low - 0.06 * height, high + 0.12 * height)
+    return lines
 
 
-def _timeline(ax: Any, diagnosis: Diagnosis, rows: list[str], last: float, truth: Sequence[Event] | None) -> None:
+def _moving(epochs: np.ndarray, values: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
+    """The mean of each value and its neighbours, a fiftieth of a long run, across no cut; shape (n,)."""
+    half = len(values) // 100 if len(values) >= LONG else 0
+    mean = np.empty_like(values)
+    edges = [0, *sorted(set(np.searchsorted(epochs, cuts).tolist()) - {0, len(values)}), len(values)]
+    for start, end in zip(edges[:-1], edges[1:], strict=True):
+        sums = np.append(0.0, np.cumsum(values[start:end]))
+        at = np.arange(end - start)
+        first, beyond = np.maximum(at - half, 0), np.minimum(at + half + 1, end - start)
+        mean[start:end] = (sums[beyond] - sums[first]) / (beyond - first)
+    return mean
+
+
+def _name_drops(ax: Any, drops: Sequence[Finding], length: float) -> None:
+    """Say by how much the rate drops, above the panel; of drops side by side the first."""
+    free = -np.inf
+    for f in sorted(drops, key=lambda drop: drop.onset):
+        if f.onset < free:
+            continue
+        free = f.onset + WIDE * length
+        label = f"lr ×{f.effect['factor']:.3g}" if "factor" in f.effect else "drop?"
+        place = {"xycoords": ("data", "axes fraction"), "xytext": (2, 2), "textcoords": "offset points"}
+        ax.annotate(label, (f.onset, 1.0), fontsize=8, color="0.35", **place)
+
+
+def _timeline(
+    ax: Any, diagnosis: Diagnosis, rows: list[str], last: float, room: float, truth: Sequence[Event] | None
+) -> None:
     for y, phenomenon in enumerate(reversed(rows)):
         colour = COLOURS.get(phenomenon, OTHER)  # type: ignore[call-overload]
         for f in _found(diagnosis, phenomenon):
-            end = last if f.end is None else max(f.end, f.onset + 0.5)
+            end = last if f.end is None else max(f.end, f.onset + room)
             ax.barh(y, end - f.onset, left=f.onset, height=0.45, color=colour, alpha=0.75, lw=0)
-            ax.plot(f.onset_interval, [y, y], color="white", lw=1.6, solid_capstyle="butt")
+            lo, hi = f.onset_interval
+            ax.plot([lo, min(hi, f.onset)], [y, y], color=colour, lw=1.6, solid_capstyle="butt")
+            ax.plot([f.onset, min(hi, end)], [y, y], color="white", lw=1.6, solid_capstyle="butt")
         for e in truth or ():
             if e.phenomenon == phenomenon and e.material:
                 end = last if e.end is None else e.end
@@ -138,8 +192,14 @@ def _timeline(ax: Any, diagnosis: Diagnosis, rows: list[str], last: float, truth
     ax.set_ylim(-0.7, max(len(rows), 1) - 0.3)
     if not rows:
         ax.text(0.5, 0.5, "nothing found", transform=ax.transAxes, ha="center", va="center", color="0.4")
-    note = "bars: detectors, white line: onset interval" + ("; black: truth" if truth is not None else "")
+    note = "bars: detectors, line: onset interval" + ("; black ticks: truth" if truth is not None else "")
     ax.set_title(note, fontsize=8, color="0.35", loc="right", pad=2)
+
+
+def _short(name: str) -> str:
+    """A long name keeps both its ends, where names of runs differ."""
+    half = LONGEST // 2
+    return name if len(name) <= LONGEST else f"{name[:half]} … {name[-half:]}"
 
 
 def _found(diagnosis: Diagnosis, phenomenon: str) -> list[Finding]:

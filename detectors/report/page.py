@@ -113,7 +113,6 @@ def _run(diagnosis: Diagnosis, rows: int, most: int) -> dict[str, Any]:
         "left_out": max(0, len(keys) - most),
         "x": [float(e) for e in short.epochs],
         "curves": [_curve(short, key) for key in keys[:most]],
-        "lowest": _lowest(run),
         "headline": sentences[0],
         "rest": " ".join(sentences[1:]),
     }
@@ -127,11 +126,6 @@ def _curve(run: Run, key: str) -> dict[str, Any]:
         "panel": PANELS.get(key, key.replace("_", " ") if known else key),
         "values": [_short(v) for v in run[key]],
     }
-
-
-def _lowest(run: Run) -> float | None:
-    """The lowest validation loss that was logged."""
-    return float(f"{run.observed('val_loss')[1].min():.6g}") if "val_loss" in run else None
 
 
 def _short(value: float) -> float | str | None:

@@ -1,4 +1,4 @@
-"""Many runs as a table of one line each: which epoch to keep, how low the validation loss was, what was found."""
+"""Many runs as a table of one line each: which epoch to keep, how low validation loss was there, what was found."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from detectors.diagnosis import Diagnosis
 from detectors.report.text import PLAIN, Ink, printable, title
 from detectors.vocabulary import Phenomenon, Verdict
 
 __all__ = ["Row", "line", "row", "table", "total"]
 
-_HEAD = ("run", "keep epoch", "lowest val loss", "found")
+_HEAD = ("run", "keep epoch", "val loss there", "found")
 _WIDEST = 48  # columns for a name, where there is room
 
 
@@ -25,20 +23,20 @@ class Row:
     name: str
     source: str
     keep: str
-    lowest: str
+    level: str
     said: str
     found: tuple[str, ...]
 
 
 def row(diagnosis: Diagnosis) -> Row:
     """The line of one run."""
-    run, keep = diagnosis.run, diagnosis.reading.keep_epoch
+    run, keep, level = diagnosis.run, diagnosis.reading.keep_epoch, diagnosis.reading.keep_loss
     found = [v for v in diagnosis.verdicts if v.findings]
     return Row(
         name=printable(run.name),
         source=printable(run.source),
         keep="-" if keep is None else f"{keep:.10g}",
-        lowest=f"{np.min(run.observed('val_loss')[1]):.4g}" if "val_loss" in run else "-",
+        level="-" if level is None else f"{level:.4g}",
         said="; ".join(_where(v) for v in found) or _nothing(diagnosis),
         found=tuple(str(v.phenomenon) for v in found),
     )
@@ -53,16 +51,16 @@ def line(diagnosis: Diagnosis) -> str:
 def table(rows: Sequence[Row], width: int | None = None, ink: Ink = PLAIN) -> str:
     """The table, cut to `width` columns where it is given. Runs whose names are not unique go by their source."""
     names = Counter(r.name for r in rows)
-    cells = [(r.name if names[r.name] == 1 or not r.source else r.source, r.keep, r.lowest, r.said) for r in rows]
+    cells = [(r.name if names[r.name] == 1 or not r.source else r.source, r.keep, r.level, r.said) for r in rows]
     room = max((len(c[0]) for c in cells), default=0)
     if width is not None:
         room = min(room, max(width // 3, 8), _WIDEST)
     keep = max(len(c[1]) for c in (_HEAD, *cells))
-    lowest = max(len(c[2]) for c in (_HEAD, *cells))
+    level = max(len(c[2]) for c in (_HEAD, *cells))
     room = max(room, len(_HEAD[0]))
 
     def laid(name: str, *rest: str) -> str:
-        text = f"{_cut(name, room):<{room}}  {rest[0]:>{keep}}  {rest[1]:>{lowest}}  {rest[2]}"
+        text = f"{_cut(name, room):<{room}}  {rest[0]:>{keep}}  {rest[1]:>{level}}  {rest[2]}"
         return text if width is None else _end_cut(text, max(width, 40))
 
     lines = [ink.bold(laid(*_HEAD))]

@@ -135,12 +135,12 @@ def _settings(detector: Detector) -> str:
 def where(f: Finding) -> str:
     """Where a finding is, how sure, of which kind and size, on one line."""
     lo, hi = f.onset_interval
-    end = "to the end" if f.end is None else f"to {f.end:.10g}"
+    end = " to the end" if f.end is None else f" to {f.end:.10g}" if f.end > f.onset else ""
     interval = "" if lo == hi else f" (onset in {lo:.10g}..{hi:.10g} at {f.level:.0%})"
     p = "" if f.p_value is None else f", p {'<' if f.p_value < 1e-4 else '='} {max(f.p_value, 1e-4):.2g}"
     kind = f", {f.kind.replace('_', ' ')}" if f.kind else ""
     effect = ", ".join(f"{k} {number(v)}" for k, v in f.effect.items())
-    span = f"epoch {f.onset:.10g}" if f.phenomenon == "lr_drop" else f"epoch {f.onset:.10g} {end}"
+    span = f"epoch {f.onset:.10g}{'' if f.phenomenon == 'lr_drop' else end}"
     return f"{span}{interval}{kind}{p}; {effect}"
 
 

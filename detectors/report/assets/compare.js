@@ -54,7 +54,7 @@ function compareView(open) {
   }
 
   const rows = el("tbody");
-  const columns = { run: ["run", (r) => r.run], keep: ["keep epoch", (r) => r.reading.keep_epoch], lowest: ["lowest val loss", (r) => r.lowest] };
+  const columns = { run: ["run", (r) => r.run], keep: ["keep epoch", (r) => r.reading.keep_epoch], lowest: ["val loss there", (r) => r.reading.keep_loss] };
   const count = el("p", { class: "soft", role: "status" });
   function list() {
     const now = visible(), few = now.length <= FEW;
@@ -64,7 +64,7 @@ function compareView(open) {
       const point = (i) => () => { if (state.pointed !== i) { state.pointed = i; shown.draw(); } };
       return el("tr", { "data-run": run.i, mouseenter: point(run.i), mouseleave: point(null) },
         el("th", { scope: "row" }, el("span", { class: "named" }, sample(colour, dash, width), el("a", { href: `#${run.i + 1}`, focus: point(run.i), blur: point(null) }, run.run)), el("span", { class: "headline" }, run.headline)),
-        el("td", { "data-label": "keep epoch" }, run.reading.keep_epoch === null ? "–" : epoch(run.reading.keep_epoch)), el("td", { "data-label": "lowest val loss" }, number(run.lowest)),
+        el("td", { "data-label": "keep epoch" }, run.reading.keep_epoch === null ? "–" : epoch(run.reading.keep_epoch)), el("td", { "data-label": "val loss there" }, number(run.reading.keep_loss)),
         el("td", { class: "now", "data-label": "at the cursor" }), el("td", { class: "tags", "data-label": "found" }, run.found.length ? run.found.join(", ") : "nothing"));
     }));
     count.textContent = now.length === runs.length ? "" : `${now.length} of ${runs.length} runs`;
@@ -101,8 +101,8 @@ function summary(runs) {
   const counts = {};
   for (const run of runs) for (const name of run.found) counts[name] = (counts[name] ?? 0) + 1;
   const said = Object.entries(counts).sort((a, b) => b[1] - a[1]).map(([name, n]) => `${name} in ${n}`);
-  const best = runs.filter((r) => r.lowest !== null).sort((a, b) => a.lowest - b.lowest)[0];
-  return [best ? `The lowest validation loss is ${number(best.lowest)}, in ${best.run}.` : "", said.length ? `Found: ${said.join(", ")}.` : "Nothing was found in any of them."].filter(Boolean).join(" ");
+  const best = runs.filter((r) => r.reading.keep_loss !== null).sort((a, b) => a.reading.keep_loss - b.reading.keep_loss)[0];
+  return [best ? `The lowest validation loss is ${number(best.reading.keep_loss)}, in ${best.run}.` : "", said.length ? `Found: ${said.join(", ")}.` : "Nothing was found in any of them."].filter(Boolean).join(" ");
 }
 
 // One axis for all runs: their epochs where these are few enough, else equal steps.

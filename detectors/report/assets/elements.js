@@ -15,6 +15,11 @@ function el(tag, attributes = {}, ...children) {
 }
 
 // A number as the text report writes it: four digits, whole numbers whole.
+// with a capital, unless it begins with the name of a series
+function sentence(text) {
+  return text.split(" ")[0].includes("_") ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
 function number(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "string") return value === "inf" ? "∞" : value === "-inf" ? "−∞" : value;

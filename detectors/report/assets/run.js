@@ -118,7 +118,7 @@ function runView(run) {
     const rows = (named) => Object.entries(named).map(([k, v]) => el("tr", {}, el("th", { scope: "row" }, words(k)), el("td", {}, number(v))));
     const card = el("details", { class: "finding", id: `evidence-${f.id}`, "data-finding": f.id },
       el("summary", {}, el("span", { class: "swatch", style: { "--hue": f.colour } }), el("span", {}, el("strong", {}, f.title), " ", el("span", { class: "soft" }, f.where))),
-      el("div", { class: "body" }, el("p", {}, f.explanation.slice(0, 1).toUpperCase() + f.explanation.slice(1)), f.advice ? el("p", {}, el("strong", {}, "What to do. "), f.advice) : null,
+      el("div", { class: "body" }, el("p", {}, sentence(f.explanation)), f.advice ? el("p", {}, el("strong", {}, "What to do. "), f.advice) : null,
         el("table", {}, el("caption", {}, "The numbers behind it"), el("tbody", {}, rows(f.effect), rows(f.evidence),
           rows({ "could be known at epoch": f.known_at, ...(f.p_value === null ? {} : { "p-value": f.p_value }) })))));
     card.addEventListener("toggle", () => { if (card.open && state.chosen !== f.id) choose(f.id); else if (!card.open && state.chosen === f.id) choose(null); });
