@@ -7,7 +7,7 @@ A model whose runs are made by the hundred thousand gives a `Batch` itself (`Mod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,11 @@ class Lists:
         there = [array for array in arrays if array is not None]
         values = np.concatenate(there).astype(np.float32) if there else np.empty(0, np.float32)
         return cls(values, np.array([-1 if array is None else len(array) for array in arrays], np.int32))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Lists]) -> Lists:
+        """The lists of all parts, one part after another."""
+        return cls(np.concatenate([p.values for p in parts]), np.concatenate([p.lengths for p in parts]))
 
     @classmethod
     def rows(cls, matrix: np.ndarray, there: np.ndarray | None = None) -> Lists:
@@ -160,6 +165,26 @@ class Batch:
             twins=Twins.of(runs),
             events=Events.of(runs),
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Batch]) -> Batch:
+        """The runs of all parts, which have the same series and expectations, one part after another."""
+        joined: Batch = _joined(list(parts))
+        return joined
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Values of one class, joined field by field."""
+    first = parts[0]
+    if isinstance(first, Lists):
+        return Lists.joined(parts)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    if isinstance(first, Mapping):
+        return {key: _joined([p[key] for p in parts]) for key in first}
+    if isinstance(first, Sequence):
+        return [item for p in parts for item in p]
+    return type(first)(**{f.name: _joined([getattr(p, f.name) for p in parts]) for f in fields(first)})
 
 
 def _mean(samples: np.ndarray | None) -> np.ndarray | None:

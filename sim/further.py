@@ -13,7 +13,7 @@ descent; a gain of accuracy counts from 0.1, so that two noisy evaluations at th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from detectors.vocabulary import Event, Phenomenon
 if TYPE_CHECKING:
     from sim.truth import Expected
 
-__all__ = ["further_events", "swings"]
+__all__ = ["further_events", "plateaus", "swings"]
 
 PLATEAU_EPOCHS = 10  # evaluations, and ...
 PLATEAU_SHARE = 0.10  # ... this share of the run, over which ...
@@ -49,17 +49,20 @@ GAIN = 0.1  # of accuracy
 GREY = 0.5  # of a number above makes a grey event: neither a miss nor a false alarm
 
 
-def further_events(expected: Expected, drops: list[int], material: Sequence[Rise]) -> list[Event]:
-    """Events of the seven phenomena; `drops` are positions, `material` the material rises of R."""
-    swinging = _oscillations(expected, drops)
+def further_events(
+    expected: Expected, drops: list[int], material: Sequence[Rise], among: Container[str] = frozenset(Phenomenon)
+) -> list[Event]:
+    """Events of the seven phenomena, or of those `among`; `drops` are positions, `material` the material rises of R."""
+    swinging = _oscillations(expected, drops) if Phenomenon.OSCILLATION in among else []
+    clear = [e for e in swinging if e.material]
     return [
-        *_plateaus(expected),
-        *_spikes(expected, [e for e in swinging if e.material]),
-        *_blow_up(expected),
+        *(plateaus(expected.epochs, expected.mean("risk")) if Phenomenon.PLATEAU in among else ()),
+        *(_spikes(expected, clear) if Phenomenon.SPIKE in among else ()),
+        *(_blow_up(expected) if Phenomenon.BLOW_UP in among else ()),
         *swinging,
-        *_underfitting(expected),
-        *_double_descents(expected, drops, material, [e for e in swinging if e.material]),
-        *_delayed(expected),
+        *(_underfitting(expected) if Phenomenon.UNDERFITTING in among else ()),
+        *(_double_descents(expected, drops, material, clear) if Phenomenon.DOUBLE_DESCENT in among else ()),
+        *(_delayed(expected) if Phenomenon.DELAYED_GENERALIZATION in among else ()),
     ]
 
 
@@ -72,8 +75,8 @@ def _own(expected: Expected, key: str, otherwise: str) -> np.ndarray | None:
     return None
 
 
-def _plateaus(expected: Expected) -> list[Event]:
-    risk = expected.mean("risk")
+def plateaus(epochs: np.ndarray, risk: np.ndarray) -> list[Event]:
+    """The plateaus of R, both of shape (n,)."""
     if not np.isfinite(risk).all():
         return []
     clear = _flat_stretches(risk, PLATEAU_CHANGE, PLATEAU_TO_COME)
@@ -86,8 +89,8 @@ def _plateaus(expected: Expected) -> list[Event]:
     return [
         Event(
             phenomenon=Phenomenon.PLATEAU,
-            onset=expected.epochs[a],
-            end=expected.epochs[b],
+            onset=epochs[a],
+            end=epochs[b],
             effect={
                 "level": risk[a : b + 1].mean(),
                 "evaluations": b - a + 1,

@@ -116,6 +116,13 @@ def standard_error(samples: np.ndarray) -> np.ndarray:
     return se
 
 
+def mean_over(values: np.ndarray, lo: int, hi: int) -> np.ndarray:
+    """Mean of positions lo..hi-1 of the last axis, by running sums, so that many windows at once have the same bits."""
+    total = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(values, -1)], -1)
+    mean: np.ndarray = (total[..., hi] - total[..., lo]) / (hi - lo)
+    return mean
+
+
 def is_null(expected: Expected) -> bool:
     """Whether every rise of R is negligible: under max(0.5 %, 2 s.e.) of its bottom."""
     expected = expected.until(expected.finite())
@@ -331,9 +338,9 @@ def _did(expected: Expected, d: int, end: int, following: int) -> tuple[str, dic
     """
     risk = expected.mean("risk")
     difference = expected.without_drop[d].astype(np.float64) - expected.curves["risk"]
-    window = difference[:, d : end + 1].mean(1)
+    window = mean_over(difference, d, end + 1)
     mean, se = float(window.mean()), float(standard_error(window[:, None])[0])
-    level = abs(float(risk[d : end + 1].mean()))
+    level = abs(float(mean_over(risk, d, end + 1)))
     best = bool(risk[d : end + 1].min() < risk[:d].min())
     if abs(mean) < max(0.5 * RELIEF * level, NEGLIGIBLE_SE * se):
         kind = "null"
@@ -430,7 +437,7 @@ def _train_above_val(expected: Expected) -> list[Event]:
                 end=expected.epochs[hi - 1] if hi < len(above) else None,
                 band=(band_lo, float(expected.epochs[lo])),
                 kind=cause if parts[cause] > 0.5 * whole else "mixed",
-                effect={"mean": float(excess[lo:hi].mean()), **parts},
+                effect={"mean": float(mean_over(excess, lo, hi)), **parts},
             )
         )
     return out
@@ -451,7 +458,7 @@ def _parts(expected: Expected, lo: int, hi: int) -> dict[str, float]:
     if "objective" in expected.curves:
         parts["objective"] = extra
     parts["train_minus_risk"] = level - risk
-    return {name: float(part[lo:hi].mean()) for name, part in parts.items()}
+    return {name: float(mean_over(part, lo, hi)) for name, part in parts.items()}
 
 
 def _joined(sure: np.ndarray, unsure: np.ndarray) -> np.ndarray:

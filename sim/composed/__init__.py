@@ -7,7 +7,9 @@ events follow from the expectations by `sim.truth`.
 
 from __future__ import annotations
 
+from sim.composed.columns import columns
 from sim.composed.drawing import draw, draws
+from sim.composed.expectation import expectation
 from sim.composed.noise import BLOCK, SERIES
 from sim.composed.recipe import DROPS, Composed, recipes_of
 from sim.composed.runs import compose, compose_one, observe
@@ -22,6 +24,7 @@ MODEL = Model(
     draw=draw,
     draws=lambda rngs: recipes_of(draws(rngs)),
     make=compose,
+    columns=columns(expectation, "composed"),
     series=(*SERIES, "learning_rate"),
     block=BLOCK,
 )

@@ -16,16 +16,27 @@ from sim.composed.recipe import DROPS, Composed, columns_of
 from sim.labelled import LabelledRun, labelled
 from sim.truth import Expected
 
-__all__ = ["Expectation", "compose", "compose_one", "make", "observe", "observed"]
+__all__ = [
+    "CURVES",
+    "WIDTHS",
+    "Expectation",
+    "ambiguous",
+    "compose",
+    "compose_one",
+    "expected_of",
+    "make",
+    "observe",
+    "observed",
+]
 
 #: From the fields of recipes, as arrays, and their number of epochs to their curves.
 Expectation = Callable[[Mapping[str, np.ndarray], int], Curves]
-_WIDTHS = {
+WIDTHS = {
     "noise_width": "val_loss",
     "noise_width_train_loss": "train_loss",
     "noise_width_val_accuracy": "val_accuracy",
 }
-_CURVES = tuple(
+CURVES = tuple(
     f.name for f in fields(Curves) if f.name not in ("share", "without_drop", "twins", "objective", "reference")
 )
 
@@ -59,10 +70,12 @@ def make(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation, s
         curves = expectation(c, epochs)
         series = observations(c, curves, np.array([seeds[i] for i in index], np.uint32))
         width = widths(c, curves)
+        unclear = ambiguous(c, curves, width)
         for k, i in enumerate(index):
             run = _run(specs[i], seeds[i], curves.share[k], {name: s[k] for name, s in series.items()}, source)
-            expected = _expected(specs[i], run, curves, k, {name: w[k] for name, w in width.items()})
-            out[i] = labelled(run, expected, specs[i], {name: float(values[k]) for name, values in c.items()})
+            expected = expected_of(specs[i], curves, k, {name: w[k] for name, w in width.items()})
+            cause = {name: float(values[k]) for name, values in c.items()}
+            out[i] = labelled(run, expected, specs[i], cause, unclear[k])
     return [out[i] for i in range(len(specs))]
 
 
@@ -81,19 +94,25 @@ def _run(spec: Any, seed: int, share: np.ndarray, series: Mapping[str, np.ndarra
     return Run(epochs=epochs, series={**series, **logged}, name=f"{source}-{seed}", source=source)
 
 
-def _expected(spec: Any, run: Run, curves: Curves, k: int, width: Mapping[str, np.ndarray]) -> Expected:
+def expected_of(spec: Any, curves: Curves, k: int, width: Mapping[str, np.ndarray]) -> Expected:
+    """The expectations of run `k`, whose noise has these widths."""
     rates = spec.learning_rate * curves.share[k]
     drops = drop_positions(rates)
     milestones = [getattr(spec, f"drop_{j + 1}") for j in range(DROPS)]
-    exact = {name: getattr(curves, name)[[k]] for name in _CURVES}
-    exact |= {name: width[series][None] for name, series in _WIDTHS.items()}
+    exact = {name: getattr(curves, name)[[k]] for name in CURVES}
+    exact |= {name: width[series][None] for name, series in WIDTHS.items()}
     if curves.objective is not None and curves.objective[k]:
         exact["objective"] = np.full((1, spec.epochs), curves.objective[k])
     return Expected(
-        epochs=run.epochs,
+        epochs=np.arange(1.0, spec.epochs + 1),
         learning_rate=rates,
         curves=exact,
         without_drop={m: curves.without_drop[[k], j] for j, m in enumerate(milestones) if m in drops},
         twins={name: twin[[k]] for name, twin in curves.twins.items()},
         reference=None if curves.reference is None else float(curves.reference[k]),
     )
+
+
+def ambiguous(c: Mapping[str, np.ndarray], curves: Curves, width: Mapping[str, np.ndarray]) -> list[tuple[str, ...]]:
+    """For each run the causes of a rise that its curves cannot tell apart, as far as their expectations say so."""
+    return [()] * len(curves.risk)

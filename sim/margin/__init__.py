@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detectors.vocabulary import Phenomenon, Run
+from sim.composed.columns import columns
 from sim.composed.noise import SERIES
 from sim.composed.recipe import columns_of
 from sim.composed.runs import make, observed
@@ -62,6 +63,7 @@ MODEL = Model(
     recipe=Margin,
     draw=draw,
     make=runs,
+    columns=columns(expectation, "margin"),
     series=(*SERIES, "learning_rate"),
     block=BLOCK,
 )
