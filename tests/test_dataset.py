@@ -167,6 +167,16 @@ def test_the_recipe_of_a_trained_run_survives_the_columns(name):
     assert rebuild(type(recipe), {field.column: field.of(recipe) for field in layout(type(recipe))}) == recipe
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in PLAIN])
+def test_a_model_lists_every_series_and_expectation_that_its_runs_have(name):
+    """A composed one needs no such test: its runs are made and written all the time."""
+    short = {"model": name, "rest": "defaults", "recipe": {"epochs": 4, "schedule": {"kind": "constant"}}}
+    small = json.dumps(short) if model(name).tier is Tier.TRAINED else ""
+
+    assert read(make(plan(name, runs=1, recipes=small), 0).content).num_rows == 1
+
+
 def test_a_setting_that_no_column_can_hold_is_named():
     @dataclass(frozen=True)
     class Odd:

@@ -6,6 +6,7 @@ Both are made from the plan, the tallies and the first shard, so the same data s
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,11 @@ def card(plan: Plan, tally: Tally, columns: Mapping[str, str], header: Mapping[s
     splits = ", ".join(f"{count:,} {name}" for name, count in tally["splits"].items())
     meant = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns.items())
     loading = "\n".join(f"{name}:\n\n```python\n{code.strip()}\n```\n" for name, code in SNIPPETS.items())
-    recipes = "the model's own distribution" if not plan.recipes else "those of a recipe file, see `manifest.json`"
+    recipes = "Its recipes are drawn by the model."
+    if plan.recipes:
+        said = json.dumps(plan.document["recipes"], indent=1)
+        tried = f" {tally['tried']:,} were tried for these runs." if tally["tried"] > plan.runs else ""
+        recipes = f"Its recipes are those of this file.{tried}\n\n```json\n{said}\n```"
     where = ", ".join(f"{key} {value}" for key, value in header["machine"].items())
     versions = ", ".join(f"{key} {value}" for key, value in header["libraries"].items())
     command = f"curvesense generate --model {plan.model} --runs {plan.runs} --seed {plan.seed}"
@@ -88,10 +93,11 @@ def card(plan: Plan, tally: Tally, columns: Mapping[str, str], header: Mapping[s
     command += " --recipe FILE.toml" if plan.recipes else ""
     return f"""# {plan.runs:,} training runs of `{plan.model}` with known events
 
-Synthetic: no training of anybody was observed. One row a run; {splits}. Recipes: {recipes};
-{tally["tried"]:,} were tried for these runs. Made by
+Synthetic: no training of anybody was observed. One row a run; {splits}. Made by
 
     {command}
+
+{recipes}
 
 ![The first runs that show each phenomenon: training loss, validation loss and, dashed, the truth](examples.png)
 

@@ -41,9 +41,9 @@ def explained(model: Model) -> dict[str, str]:
         meant[key] = "observed, as a training loop logs it; null where the run does not log it"
     for key in model.curves:
         meant[EXPECTED + key] = "the truth, not observed: " + _CURVES.get(key, "an expectation")
-    if model.tier is Tier.TRAINED:
+    if model.tier is not Tier.COMPOSED:
         for key in model.curves:
-            meant[SE + key] = f"standard error of `{EXPECTED}{key}` over sister runs"
+            meant[SE + key] = f"standard error of `{EXPECTED}{key}` over sister runs; null where that is exact"
     meant["reference"] = "the loss of the best model (the Bayes loss), where it is known"
     meant["ambiguous"] = "causes that nothing in the curves of this run can tell apart; a detector should say so"
     meant["twins"] = (
@@ -64,6 +64,14 @@ _CURVES = {
     "train_loss_eval": "the training loss in evaluation mode",
     "train_loss": "the expectation of the logged training loss",
     "risk_calibrated": "the risk after the best temperature",
+    "temperature": "the best temperature",
+    "train_accuracy": "the expectation of the logged training accuracy",
+    "train_accuracy_eval": "the training accuracy in evaluation mode",
+    "objective": "the part of the logged training loss that is no loss, such as a penalty",
+    "own_risk": "the expected loss of this very run, not the mean over runs",
+    "own_train_loss_eval": "the training loss of this very run in evaluation mode",
+    "noise_width_train_loss": "the standard deviation of the noise of the logged training loss",
+    "noise_width_val_accuracy": "the standard deviation of the noise of the logged validation accuracy",
     "noise_width": "the standard deviation of the noise of the logged validation loss",
 }
 
@@ -79,7 +87,7 @@ def schema(model: Model) -> Any:
         return pa.list_(scalars[field.kind]) if field.is_list else scalars[field.kind]
 
     curves = [EXPECTED + key for key in model.curves]
-    errors = [SE + key for key in model.curves] if model.tier is Tier.TRAINED else []
+    errors = [SE + key for key in model.curves] if model.tier is not Tier.COMPOSED else []
     return pa.schema(
         [
             ("run_id", pa.int64()),
@@ -129,7 +137,7 @@ def table(model: Model, batch: Batch, ids: range, seeds: np.ndarray, splits: np.
         "twins": _twins(pa, batch.twins),
         "events": _events(pa, batch.events),
     }
-    if model.tier is Tier.TRAINED:
+    if model.tier is not Tier.COMPOSED:
         columns |= {SE + key: _lists(pa, lists) for key, lists in batch.se.items()}
     return pa.Table.from_arrays([columns[name] for name in wanted.names], schema=wanted)
 

@@ -112,5 +112,6 @@ MODEL = Model(
     draw=draw,
     make=_make,
     series=(*_SERIES, "learning_rate"),
+    curves=_EXPECTED,
     block=1,
 )
