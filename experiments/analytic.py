@@ -148,19 +148,20 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000, help="default recipes of each model")
     parser.add_argument("--only", choices=list(COMPARISONS))
     args = parser.parse_args()
-    path, kept = RESULTS / "analytic.csv", {}
-    if args.only and path.exists():
-        with path.open() as file:
-            kept = {row["model"]: row for row in csv.DictReader(file)}
-    for name in [args.only] if args.only else COMPARISONS:
-        kept[name] = {"model": name, **exactness(name), **default_recipes(MODELS[name], args.draws)}
-        print(kept[name], flush=True)
-    rows = [kept[name] for name in COMPARISONS if name in kept]
+    path = RESULTS / "analytic.csv"
     RESULTS.mkdir(exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    for name in [args.only] if args.only else COMPARISONS:
+        made: dict[str, object] = {"model": name, **exactness(name), **default_recipes(MODELS[name], args.draws)}
+        print(made, flush=True)
+        kept: dict[str, dict[str, object]] = {}
+        if path.exists():
+            with path.open() as file:
+                kept = {row["model"]: dict(row) for row in csv.DictReader(file)}
+        kept[name] = made
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(made), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(kept[name] for name in COMPARISONS if name in kept)
 
 
 if __name__ == "__main__":

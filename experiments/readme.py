@@ -100,6 +100,24 @@ def throughput() -> str:
     return table(["", "measured", "beside", "", "ratio", "aim"], body)
 
 
+def analytic() -> str:
+    """How exact the analytic models are, what a run costs, and what their default recipes show."""
+    shown = {
+        "overfitting": "overfitting",
+        "lr_drop_relief": "relief",
+        "loss_accuracy_divergence": "divergence",
+        "double_descent": "double descent",
+        "train_above_val": "train above val",
+    }
+    body = [
+        [f"`{r['model']}`", f"{float(r['normals']):,.0f}", f"{r['largest_z']} of {r['comparisons']}",
+         f"{r['one_percent_seen']} of {r['comparisons']}", *(r[name] for name in shown)]
+        for r in rows("analytic.csv")
+    ]  # fmt: skip
+    head = ["model", "a run costs as many NumPy normals", "largest z", "1 % seen", *shown.values()]
+    return table(head, body)
+
+
 def levels() -> str:
     """What each level of the exam catches."""
     from sim.exam import LEVELS
@@ -156,6 +174,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "drops": drops,
     "alarms": alarms,
     "throughput": throughput,
+    "analytic": analytic,
     "levels": levels,
     "checks": checks,
     "sabotage": sabotage,
