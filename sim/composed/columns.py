@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from detectors.vocabulary import Phenomenon
 from sim.batch import Batch, Lists, Twins
 from sim.composed.expectation import Curves
 from sim.composed.labelling import Exact, drops_of, label
 from sim.composed.noise import SERIES, observations, widths
 from sim.composed.recipe import DROPS, columns_of
-from sim.composed.runs import CURVES, WIDTHS, Expectation, ambiguous, expected_of, make
+from sim.composed.runs import AMBIGUOUS, CURVES, WIDTHS, Expectation, exchangeable, expected_of, make
 from sim.model import CURVES as KNOWN
 
 __all__ = ["columns"]
@@ -70,6 +71,10 @@ def _batch(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation)
         has_objective=penalty != 0,
         expected=lambda i: expected_of(specs[i], curves, i, {name: w[i] for name, w in width.items()}),
     )
+    events = label(exact)
+    rises = (np.array(events.phenomenon, object) == Phenomenon.OVERFITTING) & events.material
+    rising = np.bincount(np.repeat(np.arange(runs), events.counts)[rises], minlength=runs) > 0
+    unclear = rising & exchangeable(c, curves, width)
     nothing = Lists(np.empty(0, np.float32), np.full(runs, -1, np.int32))
     expected = {name: Lists.rows(values) for name, values in truth.items()}
     expected["objective"] = Lists.rows(exact.curves["objective"], exact.has_objective)
@@ -78,12 +83,12 @@ def _batch(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation)
         recipes=specs,
         epochs=np.full(runs, epochs, np.int32),
         reference=reference,
-        ambiguous=ambiguous(c, curves, width),
+        ambiguous=[AMBIGUOUS if there else () for there in unclear.tolist()],
         series={name: Lists.rows(values) for name, values in series.items()} | {"learning_rate": logged},
         expected={name: expected.get(name, nothing) for name in KNOWN},
         se=dict.fromkeys(KNOWN, nothing),
         twins=_twins(curves, row[known], at[known], which[known], runs),
-        events=label(exact),
+        events=events,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
 from detectors.segments import drop_positions
-from detectors.vocabulary import Run
+from detectors.vocabulary import Phenomenon, Run
+from sim.ambiguity import CONFUSED, whitened
 from sim.composed.expectation import Curves, expectation
 from sim.composed.noise import observations, widths
 from sim.composed.recipe import DROPS, Composed, columns_of
@@ -17,12 +18,13 @@ from sim.labelled import LabelledRun, labelled
 from sim.truth import Expected
 
 __all__ = [
+    "AMBIGUOUS",
     "CURVES",
     "WIDTHS",
     "Expectation",
-    "ambiguous",
     "compose",
     "compose_one",
+    "exchangeable",
     "expected_of",
     "make",
     "observe",
@@ -31,6 +33,7 @@ __all__ = [
 
 #: From the fields of recipes, as arrays, and their number of epochs to their curves.
 Expectation = Callable[[Mapping[str, np.ndarray], int], Curves]
+AMBIGUOUS = ("memorisation", "calibration")  # causes of a rise that trade places where nobody can tell
 WIDTHS = {
     "noise_width": "val_loss",
     "noise_width_train_loss": "train_loss",
@@ -70,12 +73,13 @@ def make(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation, s
         curves = expectation(c, epochs)
         series = observations(c, curves, np.array([seeds[i] for i in index], np.uint32))
         width = widths(c, curves)
-        unclear = ambiguous(c, curves, width)
+        unclear = exchangeable(c, curves, width)
         for k, i in enumerate(index):
             run = _run(specs[i], seeds[i], curves.share[k], {name: s[k] for name, s in series.items()}, source)
             expected = expected_of(specs[i], curves, k, {name: w[k] for name, w in width.items()})
             cause = {name: float(values[k]) for name, values in c.items()}
-            out[i] = labelled(run, expected, specs[i], cause, unclear[k])
+            made = labelled(run, expected, specs[i], cause)
+            out[i] = replace(made, ambiguous=AMBIGUOUS) if unclear[k] and made.of(Phenomenon.OVERFITTING) else made
     return [out[i] for i in range(len(specs))]
 
 
@@ -113,6 +117,23 @@ def expected_of(spec: Any, curves: Curves, k: int, width: Mapping[str, np.ndarra
     )
 
 
-def ambiguous(c: Mapping[str, np.ndarray], curves: Curves, width: Mapping[str, np.ndarray]) -> list[tuple[str, ...]]:
-    """For each run the causes of a rise that its curves cannot tell apart, as far as their expectations say so."""
-    return [()] * len(curves.risk)
+def exchangeable(c: Mapping[str, np.ndarray], curves: Curves, width: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Whether memory and drift could stand for each other in a run, and nobody could tell, shape (runs,).
+
+    A rise by `overfit` takes accuracy along, one by `drift` does not; everything else that is logged is the same. So
+    the two are as far apart as the accuracies that they would give (`sim.ambiguity`).
+    """
+    out = np.zeros(len(curves.risk), bool)
+    if "overfit" not in c:
+        return out  # the margin model: see `sim.margin.rivals`
+    x = np.arange(1.0, curves.risk.shape[1] + 1)
+    for cause in ("overfit", "drift"):
+        gain = c["gain"] if cause == "drift" else np.zeros_like(c["gain"])
+        rows = np.flatnonzero((c[cause] > 0) & (c["slope"] * c[cause] + gain < 10 * c["accuracy_noise"]))
+        up = np.clip((x - c[f"{cause}_at"][rows][:, None]) / c[f"{cause}_span"][rows][:, None], 0, 1)
+        if cause == "overfit":
+            up = (curves.risk[rows] - curves.twins["fresh_samples"][rows]) / c["overfit"][rows][:, None]
+        lost = (c["slope"] * c[cause] + gain)[rows][:, None] * up
+        seen = whitened(lost, width["val_accuracy"][rows], c["rho"][rows][:, None])
+        out[rows] |= np.sqrt((seen**2).sum(1)) < CONFUSED
+    return out
