@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,30 @@ def z_scores(curve: np.ndarray, runs: np.ndarray) -> np.ndarray:
     """How many standard errors the mean over `runs` lies from `curve`, at each epoch."""
     z: np.ndarray = (runs.mean(0) - curve) / (runs.std(0, ddof=1) / np.sqrt(len(runs)))
     return z
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_the_expectation_is_the_mean_over_every_sequence_of_minibatches(batch_size):
+    tiny = LinearRegression(
+        dimension=2, train_size=4, batch_size=batch_size, learning_rate=0.05, noise=0.8, val_size=50
+    )
+    data, eta = teacher(tiny, 1), 0.2
+    batches = [list(batch) for batch in product(range(4), repeat=batch_size)]
+    logged, risks, levels = [], [], []
+    for sequence in product(batches, repeat=tiny.steps):
+        delta, losses = -data.w_star, []
+        for batch in sequence:
+            losses.append(((data.X @ delta - data.eps) ** 2).mean())
+            x = data.X[batch]
+            delta = delta - eta * x.T @ (x @ delta - data.eps[batch]) / batch_size
+        logged.append(np.mean(losses))
+        risks.append(data.risk(delta))
+        levels.append(((data.X @ delta - data.eps) ** 2).mean())
+    curves = moments(data, tiny, np.full((1, 1), eta), data.eps[None])
+
+    assert curves["risk"][0, 0] == pytest.approx(np.mean(risks), rel=1e-12)
+    assert curves["train_loss_eval"][0, 0] == pytest.approx(np.mean(levels), rel=1e-12)
+    assert curves["train_loss"][0, 0] == pytest.approx(np.mean(logged), rel=1e-12)
 
 
 curve = pytest.mark.parametrize("name", ["risk", "train_loss_eval", "train_loss"])

@@ -39,12 +39,14 @@ def overfit():
 def test_a_trajectory_is_that_of_a_plain_loop_over_the_same_batches():
     of = lane(SHORT, 2)
     ((w_all, logged, right),) = trajectories([of], fresh=False)
+    draw_batch = jax.jit(
+        lambda e, k: jax.random.uniform(jax.random.fold_in(stream(3, Purpose.ORDER, 2, e), k), (BATCH,))
+    )
     w = np.zeros(of.x.shape[1])
-    for e, eta in enumerate(of.rates[:4]):
+    for e, eta in enumerate(of.rates):
         losses, hits = [], []
         for k in range(SHORT.steps):
-            key = jax.random.fold_in(stream(3, Purpose.ORDER, 2, e), k)
-            rows = (np.asarray(jax.random.uniform(key, (BATCH,)))[:5] * 30).astype(int)
+            rows = (np.asarray(draw_batch(e, k))[:5] * 30).astype(int)
             x, y = of.x[rows], of.y[rows]
             margin = y * (x @ w)
             losses.append(np.logaddexp(0, -margin).mean())

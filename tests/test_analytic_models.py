@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import sim.analytic
 from sim.analytic.gradient_flow import GradientFlow
 from sim.analytic.linear_regression import LinearRegression
 from sim.analytic.logistic_regression import LogisticRegression
 from sim.analytic.noisy_quadratic import NoisyQuadratic
 from sim.catalogue import MODELS
-from sim.model import Tier
+from sim.model import Model, Tier
 from sim.recipe import BadRecipe
 from sim.schedules import Schedule
 
@@ -61,15 +64,36 @@ def test_every_analytic_model_is_in_this_table():
 
 
 @model
-def test_a_run_has_the_same_bits_in_any_order_and_in_any_company(model):
+def test_a_model_imports_no_other_model(model):
+    path = Path(sim.analytic.__file__).with_name(f"{model.name}.py")
+    names = [node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+
+    assert set(names) & {f"sim.analytic.{other}" for other in ANALYTIC} == set()
+
+
+def keeps_its_bits(model: Model) -> bool:
+    """Whether its runs have the same bits in another order and, one of them, alone."""
     recipes = VARIED[model.name] * (1 + model.block // len(VARIED[model.name]))
     order = np.random.default_rng(0).permutation(len(recipes))
     straight = model.make(recipes, range(len(recipes)))
     shuffled = model.make([recipes[i] for i in order], [int(i) for i in order])
     (alone,) = model.make(recipes[1:2], [1])
+    return same(straight[1], alone) and all(same(straight[i], shuffled[k]) for k, i in enumerate(order))
 
-    assert all(same(straight[i], shuffled[k]) for k, i in enumerate(order))
-    assert same(straight[1], alone)
+
+@model
+def test_a_run_has_the_same_bits_in_any_order_and_in_any_company(model):
+    assert keeps_its_bits(model)
+
+
+def test_a_model_whose_runs_feel_their_company_by_one_part_in_ten_million_is_caught():
+    honest = ANALYTIC["gradient_flow"]
+
+    def make(recipes, seeds):
+        shifted = [replace(r, noise=r.noise * (1 + 1e-7 * i)) for i, r in enumerate(recipes)]
+        return honest.make(shifted, seeds)
+
+    assert not keeps_its_bits(replace(honest, make=make))
 
 
 @model

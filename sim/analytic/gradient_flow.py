@@ -7,7 +7,7 @@ of Ĥ, with eigenvalues λ̂, τ the sum of the rates so far (an epoch is one un
     δ(τ) = δ(0) − g (1 − e^(−λ̂τ)) / λ̂        R = σ² + δᵀ Σ δ        L = L∞ + Σ (g² / λ̂) e^(−2λ̂τ)
 
 and the mean of L over an epoch, what a loop logs, has e^(−2λ̂τ) (1 − e^(−2λ̂η)) / (2λ̂η) of its start. All is exact given
-the data, in double precision (1e-12 against a matrix exponential). The ideal world, fresh examples without end, has
+the data, in double precision (1e-10 of a matrix exponential). The ideal world, fresh examples without end, has
 R = σ² + Σ λ w*² e^(−2λτ), which never rises; the twin with clean labels has ĥ = 0.
 
 Over draws of teacher and noise a mode with eigenvalue λ and E[w*²] = θ² is best stopped at (`stopping_times`)

@@ -16,7 +16,7 @@ Bordelon & Pehlevan, 2021, arXiv:2106.02713):
 
 The other twins are the run without each drop and the run with clean labels. An epoch has n // B steps.
 
-Expectations are in double precision (1e-11 against a recursion over d² moments written out). They cost O(n d²) a step:
+Expectations are in double precision (1e-12 of the mean over every sequence of minibatches). They cost O(n d²) a step:
 with the default 60 examples, 20 features and 100 epochs about a tenth of a second a run, twins included. A run is a
 real path of the same steps; its validation set has `val_size` examples and is the same at each epoch.
 Shows: overfitting, lr_drop, lr_drop_relief (also of a run that overfits), generalization_gap, train_above_val.
