@@ -27,6 +27,7 @@ import numpy as np
 
 from detectors.vocabulary import Phenomenon, Run
 from sim.composed import Composed, compose_one, observe
+from sim.families import null_for
 from sim.labelled import LabelledRun
 from sim.recipe import Recipe
 from sim.schedules import Schedule
@@ -87,40 +88,18 @@ def mixtures(*, shortest: int = 20, longest: int = 200) -> st.SearchStrategy[Com
     return _drawn(_mixture, shortest, longest, (0.0, 0.005, 0.01, 0.02), (0.0, 0.2, 0.4), STRENGTH)
 
 
-def null_families(phenomenon: str) -> dict[str, Composed]:
-    """Named specs without the event on which a rate of false alarms is worth stating, look-alikes last.
+def null_families(phenomenon: str, *, every: bool = False) -> dict[str, Composed]:
+    """Named specs without the event on which a rate of false alarms is worth stating: those of `sim.families`.
 
-    Those in which a spec has the event after all (a drop, for `lr_drop`) are left out.
+    Those in which a spec has the event after all (a drop, for `lr_drop`) are left out. `every` adds the families that
+    no built-in promise was calibrated on, decoys among them: jumps without a drop, spikes, swings, power laws.
     """
-    shapes: dict[str, dict[str, Any]] = {
-        "flat": {"initial": 0.6, "decay": 0.5, "train_decay": 0.5},
-        "decay": {"decay": 8.0, "train_decay": 6.0},
-        "slow decay": {"decay": 40.0, "train_decay": 30.0},
-    }
-    three = {"drop_1": 60, "drop_2": 120, "drop_3": 160}
     inferred = phenomenon == Phenomenon.LR_DROP
-    noisy: dict[str, Any] = {"noise": 0.02, "logged": 0 if inferred else 1}
-    families = {
-        "flat, white noise": Composed(**shapes["flat"], **noisy),
-        "flat, autocorrelation 0.4": Composed(rho=0.4, **shapes["flat"], **noisy),
-        "flat, autocorrelation 0.8": Composed(rho=0.8, **shapes["flat"], **noisy),
-        "flat, 60 epochs, autocorrelation 0.8": Composed(epochs=60, rho=0.8, **shapes["flat"], **noisy),
-        "flat, 1000 epochs, autocorrelation 0.8": Composed(epochs=1000, rho=0.8, **shapes["flat"], **noisy),
-        "flat, null drops, autocorrelation 0.8": Composed(rho=0.8, **three, **shapes["flat"], **noisy),
-        "decay, white noise": Composed(**shapes["decay"], **noisy),
-        "slow decay, autocorrelation 0.4": Composed(rho=0.4, **shapes["slow decay"], **noisy),
-        "slow decay, null drops": Composed(**three, **shapes["slow decay"], **noisy),
-        "decay, falls at drops": Composed(noise_floor=0.3, **three, **shapes["decay"], **noisy),
-        "cosine with a noise floor": Composed(cosine=1, noise_floor=0.3, **shapes["decay"], **noisy),
-        "a rise that training shares": Composed(shared=0.2, overfit_at=100, **shapes["decay"], **noisy),
-        "a rise with falling accuracy": Composed(overfit=0.3, overfit_at=100, slope=0.5, **shapes["decay"], **noisy),
-        "training mode lifts the training loss": Composed(mode=0.2, **shapes["decay"], **noisy),
-        "flat, noise growing e-fold": Composed(growth=1.0, **shapes["flat"], **noisy),
-        "flat, heavy tails": Composed(tails=1, **shapes["flat"], **noisy),
+    return {
+        name: dataclasses.replace(family.recipe, logged=0) if inferred else family.recipe
+        for name, family in null_for(phenomenon).items()
+        if every or family.promised
     }
-    # the noise and its length are nothing to the truth, and the default ones have their program compiled already
-    calm = {name: dataclasses.replace(spec, tails=0, epochs=min(spec.epochs, 200)) for name, spec in families.items()}
-    return {name: spec for name, spec in families.items() if not compose_one(calm[name]).of(phenomenon, grey=True)}
 
 
 def labelled_runs(
