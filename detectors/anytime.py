@@ -3,11 +3,11 @@ r"""Does a curve that is still growing rise? A test that may look after each val
 Null: the expected curve never increases; around it AR(1) normal noise, whose level is not known and whose coefficient
 rho is anything up to a stated bound. The chance that the test ever rejects is at most alpha, however long the run is.
 
-Method. Windows of 12 and of 20 blocks, of 3, 4, 6, ... 68 values each, end every second block. On the block means x of
-a window, with Sigma(rho) the exact correlations of block means of AR(1) noise, the slope is fitted by generalised least
-squares beside a level:
+Method. Windows of 12 and of 20 blocks, of 1, 2, 3, 4, 6, ... 68 values each, end every second block. On the block means x of
+a window, with Sigma(rho) the exact correlations of block means of AR(1) noise, level and slope are fitted by generalised
+least squares, and then a bend, so that one is not taken for noise:
 
-    t(rho) = slope / its standard error, from the residuals,          p = the largest P(t with N - 2 degrees > t(rho))
+    t(rho) = slope / its standard error, from the residuals,          p = the largest P(t with N - 3 degrees > t(rho))
 
 over six coefficients from 0 to the bound. Each window i has a weight w_i, the weights of all windows that can ever be
 sum to less than 1, and the test rejects once p_i <= alpha w_i. In terms of e-values: e_i = 1 / (alpha w_i) where that
@@ -20,7 +20,7 @@ of p_i / w_i is an anytime-valid p-value (Howard, Ramdas, McAuliffe & Sekhon, 20
 
 Why a flat curve is the worst: the slope's weights have negative partial sums, so its expectation is at most 0 where the
 curve never increases (the idea of Duembgen & Walther, 2008, arXiv:0706.3968). Given the slope, the residuals are normal
-and independent of it, and a curve that is not straight makes their squares larger (Anderson, 1955): both push t down.
+and independent of it, and a curve that is no parabola makes their squares larger (Anderson, 1955): both push t down.
 This is exact at each of the six coefficients; between them it is measured (`experiments/online.py`).
 
 What was not done, since it breaks the promise: one coefficient estimated from the run itself (a slow rise looks like
@@ -43,11 +43,12 @@ from scipy.special import stdtr
 
 __all__ = ["BLOCKS", "MOST", "SHORTEST", "SIZES", "SPAN", "anytime_p", "between", "due", "memory", "weight", "window_p"]
 
-SIZES = (3, 4, 6, 9, 14, 20, 30, 45, 68)  # values averaged in a block
+SIZES = (1, 2, 3, 4, 6, 9, 14, 20, 30, 45, 68)  # values averaged in a block
 BLOCKS = (12, 20)  # blocks in a window
 STRIDE = 2  # blocks between the ends of two windows
 SHORTEST = SIZES[0] * BLOCKS[0]  # values before the first window is full
 SPAN = SIZES[-1] * BLOCKS[-1]  # values of the longest window
+DEGREE = 2  # of the polynomial beside the slope: a bend is no noise
 PACE = 200.0  # values on which four tenths of the weight are spent; half are spent on 344
 GRID = (1.0, 0.0, 0.9, 0.75, 0.5, 0.25)  # shares of the bound at which the autocorrelation is tried
 MOST = 0.95  # the largest bound: beyond it a wandering plateau and a rise are one
@@ -81,14 +82,14 @@ def window_p(
     blocks: int,
     bound: float,
     noise: np.ndarray | None = None,
-    degree: int = 1,
+    degree: int = DEGREE,
     ceiling: float = 1.0,
 ) -> np.ndarray:
     """P-values, shape (...), of "no rise" in windows of shape (..., size * blocks); `bound` on the autocorrelation.
 
     `noise`, shape (..., m, size * blocks), are m series without a curve that have the same noise in the same window
     (`between` sister runs): they add m times the degrees of freedom. The residuals are those of a polynomial of
-    `degree`: more than 1 where the curve is far from straight and much above its noise, as a decay is. P-values above
+    `degree`: a high one where the curve is far from straight and much above its noise, as a decay is. P-values above
     `ceiling` may be too small, but not below it.
     """
     shape = values.shape[:-1]
@@ -137,7 +138,7 @@ def anytime_p(values: np.ndarray, bound: float, noise: np.ndarray | None = None)
             for end in range(blocks, n // size + 1, STRIDE):
                 part, share = slice(end - blocks, end), weight(end * size, size)
                 assert isinstance(share, float)
-                p = _p(means[:, part], size, bound, None if others is None else others[..., part], 1, share)
+                p = _p(means[:, part], size, bound, None if others is None else others[..., part], DEGREE, share)
                 last = end * size - 1
                 best[:, last] = np.minimum(best[:, last], p / share)
     running: np.ndarray = np.minimum(np.minimum.accumulate(best, axis=1), 1.0)

@@ -22,7 +22,7 @@ rise; and its interval is long: what bounds it from below is a fall that is as s
 
 A finding is never taken back. Another rise is looked for after a drop of the logged rate, at which the windows begin
 anew, or after a fall that is as sure. What is kept are the last 1,360 evaluations for each of the two tests, and an
-update costs at most 18 windows of each, however long the run is.
+update costs at most 22 windows of each, however long the run is.
 """
 
 from __future__ import annotations

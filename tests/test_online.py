@@ -325,7 +325,7 @@ def test_noise_that_remembers_for_too_long_is_undetermined():
     ("sisters", "reason"),
     [
         ([run_of(np.ones(50))], "1 of 1 log val_loss"),
-        ([run_of(np.ones(50)), run_of(np.ones(20))], "20 epochs in common"),
+        ([run_of(np.ones(50)), run_of(np.ones(10))], "10 epochs in common"),
         ([run_of(np.linspace(1, 2, 400)), run_of(np.linspace(2, 1, 400))], "differ for longer than noise"),
     ],
 )
