@@ -3,9 +3,9 @@ r"""Does a curve that is still growing rise? A test that may look after each val
 Null: the expected curve never increases; around it AR(1) normal noise, whose level is not known and whose coefficient
 rho is anything up to a stated bound. The chance that the test ever rejects is at most alpha, however long the run is.
 
-Method. Windows of 12 and of 20 blocks, of 1, 2, 3, 4, 6, ... 68 values each, end every second block. On the block means x of
-a window, with Sigma(rho) the exact correlations of block means of AR(1) noise, level and slope are fitted by generalised
-least squares, and then a bend, so that one is not taken for noise:
+Method. Windows of 12 and of 20 blocks, of 1, 2, 3, 4, 6, ... 68 values each, end every second block. On the block means
+x of a window, with Sigma(rho) the exact correlations of block means of AR(1) noise, level and slope are fitted by
+generalised least squares, and then a bend, so that one is not taken for noise:
 
     t(rho) = slope / its standard error, from the residuals,          p = the largest P(t with N - 3 degrees > t(rho))
 

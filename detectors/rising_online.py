@@ -43,7 +43,8 @@ class RisesOnline:
     sisters: SisterNoise
     total: int = 0  # rows so far
     count: int = 0  # rows since the windows began anew
-    kept: list[tuple[float, float, float]] = field(default_factory=list)  # epoch, loss, other; the last rows
+    buffer: np.ndarray = field(default_factory=lambda: np.empty((2 * SPAN, 3)))  # epoch, loss, other
+    used: int = 0  # rows of it
     armed: float | None = -math.inf  # rises are looked for in windows that begin after it; None: not now
     told: float = -math.inf  # when a rise was told last
     low: float = -math.inf  # the bottom lies after it, unless with chance BELOW
@@ -52,26 +53,33 @@ class RisesOnline:
     percent: bool = False
     quiet: str = ""  # why alarms are held back
 
+    @property
+    def kept(self) -> np.ndarray:
+        """The last rows since the windows began anew, shape (n, 3): at least as many as the longest window has."""
+        return self.buffer[: self.used]
+
     def restart(self, epoch: float) -> None:
         """Windows begin anew with the row of `epoch`."""
-        self.count, self.kept = 0, []
+        self.count = self.used = 0
         self.armed = self.low = math.nextafter(epoch, -math.inf)
 
     def feed(self, epoch: float, row: Mapping[str, float]) -> list[Finding]:
         """Take the row of `epoch` if it has all that is needed; the finding that it makes, if it makes one."""
         values = [row.get(key, math.nan) for key in self.needs]
-        if not all(abs(v) < LARGEST for v in values) or (self.kept and self.kept[-1][0] == epoch):
+        if not all(abs(v) < LARGEST for v in values) or (self.used and self.kept[-1, 0] == epoch):
             return []
         self.total, self.count = self.total + 1, self.count + 1
-        self.kept.append((epoch, values[0], values[1]))
-        if len(self.kept) > 2 * SPAN:
-            del self.kept[:-SPAN]
+        if self.used == len(self.buffer):
+            self.buffer[:SPAN] = self.buffer[-SPAN:]
+            self.used = SPAN
+        self.buffer[self.used] = epoch, *values
+        self.used += 1
         self.percent = self.percent or (self.needs[1] == "val_accuracy" and values[1] > 1.5)
         if self.sisters.reason:
             return []
         new: list[Finding] = []
         for size, blocks in due(self.count):
-            window = np.array(self.kept[-size * blocks :])
+            window = self.kept[-size * blocks :]
             budget = weight(self.total, size)
             assert isinstance(budget, float)
             noise, bound = self.sisters.among(window[:, 0]), self.sisters.bound
@@ -105,7 +113,7 @@ class RisesOnline:
 
     def _outside(self) -> str:
         """Why the noise of the last values is plainly not that of the promise."""
-        values = np.array([loss for _, loss, _ in self.kept[-RECENT:]])
+        values = self.kept[-RECENT:, 1]
         if len(values) < FEWEST:
             return ""
         rho = float(autocorrelation(values)[0])
@@ -118,7 +126,7 @@ class RisesOnline:
 
     def _finding(self, window: np.ndarray) -> list[Finding]:
         """The rise of which `window`, shape (n, 3), is a part; none where it is too small, shared, or out of bounds."""
-        kept = np.array(self.kept)
+        kept = self.kept
         high = float(window[-2, 0])
         inside = (kept[:, 0] >= max(self.low, self.armed or -math.inf)) & (kept[:, 0] <= high)
         stretch = kept[np.flatnonzero(inside)[0] :] if inside.any() else window

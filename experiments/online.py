@@ -53,7 +53,9 @@ def noise_like(rng: np.random.Generator, shape: tuple[int, ...], rho: float, kin
     return np.asarray(lfilter([1.0], [1.0, -rho], e, axis=-1)) * np.exp(growth * (np.arange(n) / n - 0.5))
 
 
-def watched(rng: np.random.Generator, runs: int, curve: np.ndarray, rho: float, kind: str = "normal noise") -> np.ndarray:
+def watched(
+    rng: np.random.Generator, runs: int, curve: np.ndarray, rho: float, kind: str = "normal noise"
+) -> np.ndarray:
     """The anytime p-values of `runs` runs around `curve`, shape (runs, n)."""
     n, sizes = len(curve), [CHUNK] * (runs // CHUNK) + [runs % CHUNK] * (runs % CHUNK > 0)
     return np.concatenate([anytime_p(curve + noise_like(rng, (size, n), rho, kind), BOUND) for size in sizes])
