@@ -18,6 +18,7 @@ reaches the largest T there is, and no p-value is below 2 / 2^R.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -41,11 +42,7 @@ def t_of(contrasts: np.ndarray) -> np.ndarray:
 def flipped_maxima(contrasts: np.ndarray) -> np.ndarray:
     """The largest T over all contrasts for each way to flip the runs, shape (ways,), in ascending order."""
     runs, count = contrasts.shape
-    if runs <= MOST:
-        signs = np.array(list(product((1.0, -1.0), repeat=runs)))
-    else:
-        drawn = np.random.default_rng(0).choice([1.0, -1.0], (DRAWS, runs))
-        signs = np.concatenate([np.ones((1, runs)), drawn])
+    signs = _signs(runs)
     square = np.sqrt((contrasts**2).sum(0))
     unit = np.divide(contrasts, square, out=np.zeros_like(contrasts), where=square > 0)
     maxima = np.full(len(signs), -np.inf)
@@ -53,6 +50,15 @@ def flipped_maxima(contrasts: np.ndarray) -> np.ndarray:
     for i in range(0, count, step):
         maxima = np.maximum(maxima, (signs @ unit[:, i : i + step]).max(1))
     return np.sort(maxima)
+
+
+@lru_cache(maxsize=16)
+def _signs(runs: int) -> np.ndarray:
+    """The ways to flip so many runs, shape (ways, runs); the first flips none."""
+    if runs <= MOST:
+        return np.array(list(product((1.0, -1.0), repeat=runs)))
+    drawn = np.random.default_rng(0).choice([1.0, -1.0], (DRAWS, runs))
+    return np.concatenate([np.ones((1, runs)), drawn])
 
 
 def p_values(t: np.ndarray, maxima: np.ndarray) -> np.ndarray:
