@@ -7,8 +7,14 @@ al., 2017, On calibration of modern neural networks, arXiv:1706.04599, §3. The 
 Method: the rises of `detectors.rising`; for each, the mean accuracy around the top less that around the bottom, against
 max(0.002, two standard errors). Reference for the definition: `sim.truth`.
 
-Blind spots: those of `overfitting`; and curves alone cannot say how much of the rise is overconfidence: that needs the
-loss after temperature scaling, or a calibration error per epoch.
+How much of the rise is overconfidence: with `val_confidence` (the mean of the largest probability) or `val_ece` logged,
+a model that is right in a share a and believes c loses a log(a/c) + (1 − a) log((1 − a)/(1 − c)) nats more than if it
+believed a. That is the part of its miscalibration that shows in the means (grouping can only hide some of it: Kull &
+Flach, 2015, Novel decompositions of proper scoring rules, ECML); its growth over the rise, as a share of it, is the
+`calibration_share`, for a loss in nats. An ECE is taken as overconfidence, c = a + ECE.
+
+Blind spots: those of `overfitting`; without one of these series the curves cannot say how much of the rise is
+overconfidence; with them, what is overconfident in one place and too cautious in another is not counted.
 """
 
 from __future__ import annotations
@@ -70,7 +76,8 @@ class LossAccuracyDivergence:
             if margin > self.blind:
                 unclear.append(epochs[s.bottom])
             elif change >= -margin:
-                findings.append(self._finding(s, epochs, change, se, start, margin))
+                share = _calibration(run, epochs, s, start, start + change)
+                findings.append(self._finding(s, epochs, change, se, start, margin, share))
         assert result.smallest is not None
         least = result.smallest / max(abs(float(despike(val).min())), 1e-300)
         if findings:
@@ -85,12 +92,30 @@ class LossAccuracyDivergence:
         return absent(self.phenomenon, reason, least)
 
     def _finding(
-        self, s: RisingStretch, epochs: np.ndarray, change: float, se: float, start: float, margin: float
+        self,
+        s: RisingStretch,
+        epochs: np.ndarray,
+        change: float,
+        se: float,
+        start: float,
+        margin: float,
+        part: _Calibration | None,
     ) -> Finding:
         onset, top = float(epochs[s.bottom]), float(epochs[s.top])
         rose = change > margin
         moved = f"rose from {start:.4f} to {start + change:.4f}" if rose else f"stayed at {start:.3f} ({change:+.4f})"
         per_error = (s.top_level / max(1 - start - change, 1e-9)) / (s.bottom_level / max(1 - start, 1e-9))
+        told = ""
+        log = (
+            " Log the temperature-scaled loss or a calibration error to see how much of the rise is overconfidence: "
+            "these curves cannot tell."
+        )
+        if part is not None:
+            log = ""
+            told = (
+                f" By {part.series}, confidence exceeds accuracy by {part.before:.3f} at the bottom and "
+                f"{part.after:.3f} at the top: overconfidence accounts for about {part.share:.0%} of the rise."
+            )
         return Finding(
             phenomenon=self.phenomenon,
             onset=onset,
@@ -100,7 +125,12 @@ class LossAccuracyDivergence:
             known_at=float(epochs[s.known]),
             kind="accuracy_rising" if rose else "accuracy_flat",
             p_value=s.p_value,
-            effect={"rise": s.height, "relative": s.height / abs(s.bottom_level), "accuracy": change},
+            effect={
+                "rise": s.height,
+                "relative": s.height / abs(s.bottom_level),
+                "accuracy": change,
+                **({} if part is None else {"calibration_share": part.share}),
+            },
             evidence={
                 "val_loss_at_onset": s.bottom_level,
                 "val_loss_at_top": s.top_level,
@@ -109,15 +139,50 @@ class LossAccuracyDivergence:
                 "val_accuracy_change": change,
                 "val_accuracy_change_se": se,
                 "loss_per_error_grew_by": per_error,
+                **(
+                    {}
+                    if part is None
+                    else {"overconfidence_at_onset": part.before, "overconfidence_at_top": part.after}
+                ),
             },
             explanation=(
                 f"from epoch {onset:.10g} to {top:.10g} val_loss climbed from {s.bottom_level:.4g} to "
                 f"{s.top_level:.4g} while val_accuracy {moved}. No more examples are wrong, but the wrong ones are "
-                "wrong with more confidence."
+                f"wrong with more confidence.{told}"
             ),
             advice=(
                 "Choose the checkpoint by the metric that matters; if probabilities matter, fit one temperature on "
-                "held-out data or use label smoothing. Log the temperature-scaled loss or a calibration error to see "
-                "how much of the rise is overconfidence: these curves cannot tell."
+                f"held-out data or use label smoothing.{log}"
             ),
         )
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """How far confidence exceeds accuracy at both ends of a rise, by which series, and what share of it that makes."""
+
+    series: str
+    before: float
+    after: float
+    share: float
+
+
+def _calibration(run: Run, epochs: np.ndarray, s: RisingStretch, before: float, after: float) -> _Calibration | None:
+    """What the logged confidence or calibration error says; None where neither is there over the whole rise."""
+    for key in ("val_confidence", "val_ece"):
+        if key not in run:
+            continue
+        values = run[key][np.searchsorted(run.epochs, epochs)]
+        if not np.isfinite(values[s.around_bottom[0] : s.around_top[1]]).all():
+            continue
+        start, end, _ = levels(values, s)
+        beliefs = (start, end) if key == "val_confidence" else (before + start, after + end)
+        costs = [_overconfidence(a, c) for a, c in zip((before, after), beliefs, strict=True)]
+        return _Calibration(key, beliefs[0] - before, beliefs[1] - after, (costs[1] - costs[0]) / s.height)
+    return None
+
+
+def _overconfidence(accuracy: float, confidence: float) -> float:
+    """Nats that a model loses which is right in a share `accuracy` and believes `confidence`."""
+    a, c = (min(max(v, 1e-6), 1 - 1e-6) for v in (accuracy, confidence))
+    return float(a * np.log(a / c) + (1 - a) * np.log((1 - a) / (1 - c)))

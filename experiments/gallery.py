@@ -244,6 +244,94 @@ CURVES: dict[str, Curve] = {
         spec=Composed(decay=12, train_decay=12, train_bayes=0.65, noise=0.01),
         seed=13,
     ),
+    "plateau": Curve(
+        title="A plateau before the drop",
+        about="plateau",
+        look="strong",
+        shows="The loss stands still for half of the run at the old rate, and the drop takes it a seventh of the way "
+        "down that it still had to go. Whoever stopped at epoch 80 for lack of progress missed it.",
+        spec=Composed(drop_1=120, noise_floor=0.3, relax=0.5, noise=0.002, decay=8, train_decay=10),
+        seed=14,
+    ),
+    "converged": Curve(
+        title="A tail that has converged",
+        about="plateau",
+        look="look-alike",
+        shows="The loss stands still as long, and nothing comes after it. This is the end, not a plateau.",
+        spec=Composed(noise=0.002, decay=8, train_decay=10),
+        seed=14,
+    ),
+    "spike": Curve(
+        title="A spike",
+        about="spike",
+        look="strong",
+        shows="One bad step at epoch 100 throws both losses up, and they are back three epochs later.",
+        spec=Composed(spike=0.5, spike_at=100, spike_span=3, noise=0.015, rho=0.3, **_FALLS),
+        seed=15,
+    ),
+    "heavy_tails": Curve(
+        title="Noise with heavy tails",
+        about="spike",
+        look="look-alike",
+        shows="Nothing happens. The noise has the tails of Student's t with four degrees of freedom, so an evaluation "
+        "is far off now and then, up as well as down.",
+        spec=Composed(tails=1, noise=0.03, rho=0.2, **_FALLS),
+        seed=15,
+    ),
+    "blow_up": Curve(
+        title="A blow-up",
+        about="blow_up",
+        look="strong",
+        shows="At epoch 120 the loss begins to climb, and five epochs later it is not a number any more. Accuracy is "
+        "at chance from there on.",
+        spec=Composed(blow_up_at=120, blow_up_span=5, noise=0.01, **_FALLS),
+        seed=16,
+    ),
+    "oscillation": Curve(
+        title="An oscillation",
+        about="oscillation",
+        look="strong",
+        shows="From epoch 60 to 150 both losses swing with a period of ten epochs, at a rate that does not move.",
+        spec=Composed(swing=0.12, swing_at=60, swing_span=90, swing_period=10, noise=0.015, rho=0.3, **_FALLS),
+        seed=17,
+    ),
+    "underfitting": Curve(
+        title="A model that is too small",
+        about="underfitting",
+        look="strong",
+        shows="Both losses settle side by side, far above the half nat that the best model would reach. The curves "
+        "alone do not show that: they look like a healthy run of a harder task.",
+        spec=Composed(underfit=0.8, noise=0.01, decay=12, train_decay=12),
+        seed=18,
+    ),
+    "double_descent": Curve(
+        title="A double descent",
+        about="double_descent",
+        look="strong",
+        shows="Validation loss rises from epoch 50 on and comes down again from epoch 95 on, without any change of the "
+        "rate: the second descent reaches what the first one did.",
+        spec=Composed(
+            overfit=0.35,
+            overfit_at=50,
+            overfit_span=40,
+            double_descent=0.9,
+            double_descent_at=95,
+            double_descent_span=50,
+            noise=0.012,
+            rho=0.3,
+            **_FALLS,
+        ),
+        seed=19,
+    ),
+    "delayed_generalization": Curve(
+        title="Generalisation that comes late",
+        about="delayed_generalization",
+        look="strong",
+        shows="The training set is fitted within twenty epochs; for eighty more validation stays where it was, and "
+        "then it gets there after all.",
+        spec=Composed(delay=100, train_decay=4, decay=6, train_top=1.0, train_bayes=0.02, noise=0.01),
+        seed=20,
+    ),
 }
 
 

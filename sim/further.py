@@ -57,7 +57,7 @@ def further_events(
     clear = [e for e in swinging if e.material]
     return [
         *(plateaus(expected.epochs, expected.mean("risk")) if Phenomenon.PLATEAU in among else ()),
-        *(_spikes(expected, clear) if Phenomenon.SPIKE in among else ()),
+        *(_spikes(expected, drops, clear) if Phenomenon.SPIKE in among else ()),
         *(_blow_up(expected) if Phenomenon.BLOW_UP in among else ()),
         *swinging,
         *(_underfitting(expected) if Phenomenon.UNDERFITTING in among else ()),
@@ -128,7 +128,7 @@ def _flat_stretches(risk: np.ndarray, change: float, to_come: float) -> list[tup
     return found
 
 
-def _spikes(expected: Expected, swinging: Sequence[Event]) -> list[Event]:
+def _spikes(expected: Expected, drops: list[int], swinging: Sequence[Event]) -> list[Event]:
     own = _own(expected, "own_risk", "risk")
     if own is None or "noise_width" not in expected.curves or not np.isfinite(own).all():
         return []
@@ -149,6 +149,8 @@ def _spikes(expected: Expected, swinging: Sequence[Event]) -> list[Event]:
         if height < GREY * least or not after.size:
             continue
         free = end = top + int(after[0])
+        if any(before < d <= end for d in drops):
+            continue  # the fall at a drop is no way back
         if any(e.onset <= expected.epochs[top] <= (e.end or np.inf) for e in swinging):
             continue
         onset = before + int(np.argmax(own[before : top + 1] - own[before] >= min(least, height)))

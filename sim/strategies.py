@@ -366,6 +366,97 @@ def _mixture(draw: st.DrawFn, s: _Scale) -> Composed:
     )
 
 
+def _plateau(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(
+        decay=s.time(0.1),
+        train_decay=s.time(0.1),
+        plateau_at=s.at(draw(st.sampled_from([0.15, 0.1, 0.2]))),
+        plateau_span=s.at(draw(st.sampled_from([0.4, 0.3]))),
+    )
+
+
+def _no_plateau(draw: st.DrawFn, s: _Scale) -> Composed:
+    """Decays that end in a flat tail or have not ended, null drops, an overfitting rise."""
+    return s.spec(
+        **_decays(draw, s), **_drops(draw, s), overfit=draw(st.sampled_from([0.0, 0.2])), overfit_at=s.at(0.6)
+    )
+
+
+def _spike(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(spike=s.size, spike_at=s.at(draw(_LATE)), spike_span=draw(st.integers(1, 3)))
+
+
+def _quiet(draw: st.DrawFn, s: _Scale) -> Composed:
+    """Decays, drops with their falls and without, a rise of validation alone or of both."""
+    rise = draw(st.sampled_from(["", "overfit", "shared"]))
+    rises = {rise: 0.2, "overfit_at": s.at(draw(_LATE)), "overfit_span": s.at(0.3)} if rise else {}
+    floor = draw(st.sampled_from([0.0, 0.2]))
+    return s.spec(**_decays(draw, s), **_drops(draw, s), noise_floor=floor, **rises)
+
+
+def _blow_up(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(blow_up_at=s.at(draw(_LATE)), blow_up_span=draw(st.sampled_from([0, 4])))
+
+
+def _oscillation(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(
+        swing=s.size,
+        swing_at=s.at(draw(st.sampled_from([0.4, 0.3]))),
+        swing_span=s.at(0.5),
+        swing_period=draw(st.sampled_from([2, 4, 6])),
+    )
+
+
+def _underfitting(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(underfit=draw(st.sampled_from([0.6, 0.8, 1.0])))
+
+
+def _no_underfitting(draw: st.DrawFn, s: _Scale) -> Composed:
+    """Decays to the best loss, with a warm-up, with a gap, with an overfitting rise."""
+    return s.spec(
+        train_bayes=draw(st.sampled_from([0.5, 0.3])),
+        warmup=draw(st.sampled_from([0, 5])),
+        overfit=draw(st.sampled_from([0.0, 0.2])),
+        overfit_at=s.at(0.5),
+    )
+
+
+def _double_descent(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(
+        overfit=s.size,
+        overfit_at=s.at(0.3),
+        overfit_span=s.at(0.2),
+        double_descent=draw(st.sampled_from([1.0, 0.8])),
+        double_descent_at=s.at(draw(st.sampled_from([0.5, 0.55]))),
+        double_descent_span=s.at(0.2),
+    )
+
+
+def _double_descent_at_a_corner(draw: st.DrawFn, s: _Scale) -> Composed:
+    return dataclasses.replace(_double_descent(draw, s), decay=s.time(0.2), overfit=1.0)
+
+
+def _no_double_descent(draw: st.DrawFn, s: _Scale) -> Composed:
+    """A rise that stays, or that comes down at a drop of the rate."""
+    if draw(st.booleans()):
+        return _no_overfitting(draw, s)
+    return s.spec(
+        overfit=0.2, overfit_at=s.at(0.3), overfit_span=s.at(0.3), drop_1=s.at(0.7), noise_floor=0.3, relax=0.5
+    )
+
+
+def _delayed(draw: st.DrawFn, s: _Scale) -> Composed:
+    return s.spec(
+        train_decay=s.time(0.025), decay=s.time(0.025), delay=s.at(draw(st.sampled_from([0.5, 0.6]))), train_top=1.0
+    )
+
+
+def _not_delayed(draw: st.DrawFn, s: _Scale) -> Composed:
+    """Training accuracy that gets to 1 or stays below, with a validation accuracy that is no later."""
+    decay = s.time(draw(st.sampled_from([0.005, 0.025, 0.1])))
+    return s.spec(decay=decay, train_decay=decay, train_top=draw(st.sampled_from([0.97, 1.0])))
+
+
 _WITH: dict[str, _Draw] = {
     Phenomenon.OVERFITTING: _overfitting,
     Phenomenon.GENERALIZATION_GAP: _gap,
@@ -373,10 +464,18 @@ _WITH: dict[str, _Draw] = {
     Phenomenon.LR_DROP_RELIEF: _relief,
     Phenomenon.LOSS_ACCURACY_DIVERGENCE: _divergence,
     Phenomenon.TRAIN_ABOVE_VAL: _inversion,
+    Phenomenon.PLATEAU: _plateau,
+    Phenomenon.SPIKE: _spike,
+    Phenomenon.BLOW_UP: _blow_up,
+    Phenomenon.OSCILLATION: _oscillation,
+    Phenomenon.UNDERFITTING: _underfitting,
+    Phenomenon.DOUBLE_DESCENT: _double_descent,
+    Phenomenon.DELAYED_GENERALIZATION: _delayed,
 }
 _CORNER: dict[str, _Draw] = {
     Phenomenon.OVERFITTING: _overfitting_at_a_corner,
     Phenomenon.LOSS_ACCURACY_DIVERGENCE: _divergence_at_a_corner,
+    Phenomenon.DOUBLE_DESCENT: _double_descent_at_a_corner,
 }
 _WITHOUT: dict[str, _Draw] = {
     Phenomenon.OVERFITTING: _no_overfitting,
@@ -385,4 +484,11 @@ _WITHOUT: dict[str, _Draw] = {
     Phenomenon.LR_DROP_RELIEF: _null_drop,
     Phenomenon.LOSS_ACCURACY_DIVERGENCE: _no_divergence,
     Phenomenon.TRAIN_ABOVE_VAL: _no_inversion,
+    Phenomenon.PLATEAU: _no_plateau,
+    Phenomenon.SPIKE: _quiet,
+    Phenomenon.BLOW_UP: _quiet,
+    Phenomenon.OSCILLATION: _quiet,
+    Phenomenon.UNDERFITTING: _no_underfitting,
+    Phenomenon.DOUBLE_DESCENT: _no_double_descent,
+    Phenomenon.DELAYED_GENERALIZATION: _not_delayed,
 }

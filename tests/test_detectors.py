@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.catalogue import CATALOGUE, built_in, detect_many
+from detectors.catalogue import CATALOGUE, CLIMB, built_in, detect_many
 from detectors.diagnosis import diagnose
 from detectors.overfitting import Overfitting
 from detectors.vocabulary import Detector, Finding, Run, Verdict, absent, found
@@ -30,12 +30,26 @@ EVENTFUL = Composed(
     train_bayes=0.3,
 )
 
+FURTHER = {
+    "plateau": Composed(plateau_at=15, plateau_span=80, decay=20, train_decay=20, noise=0.002),
+    "spike": Composed(spike=0.4, spike_at=100, spike_span=2),
+    "blow_up": Composed(blow_up_at=120, blow_up_span=3),
+    "oscillation": Composed(swing=0.2, swing_at=80, swing_span=60, swing_period=6),
+    "underfitting": Composed(underfit=0.8),
+    "double_descent": Composed(
+        overfit=0.3, overfit_at=50, overfit_span=40, double_descent=0.9, double_descent_at=95, double_descent_span=40
+    ),
+    "delayed_generalization": Composed(delay=100, train_decay=5, decay=5, train_top=1.0),
+}
+SETTINGS: dict[str, dict[str, float]] = {"underfitting": {"reference": 0.5}}  # it cannot find any without
+
 detector = pytest.mark.parametrize("detector", [make() for make in CATALOGUE.values()], ids=list(CATALOGUE))
 seeds = st.integers(0, 50)
 
 
-def eventful(seed: int) -> Run:
-    return observe(EVENTFUL, [seed])[0]
+def eventful(seed: int, phenomenon: str = "overfitting") -> Run:
+    """A run that has something to find for the detector of this phenomenon."""
+    return observe(FURTHER.get(phenomenon, EVENTFUL), [seed])[0]
 
 
 def claims(verdict: Verdict) -> list[tuple[float, float | None, str]]:
@@ -44,8 +58,8 @@ def claims(verdict: Verdict) -> list[tuple[float, float | None, str]]:
 
 @pytest.mark.parametrize("phenomenon", CATALOGUE)
 def test_the_eventful_run_has_something_for_every_detector(phenomenon):
-    assert compose_one(EVENTFUL).of(phenomenon)
-    assert CATALOGUE[phenomenon]().detect(eventful(0)).status == "found"
+    assert compose_one(FURTHER.get(phenomenon, EVENTFUL)).of(phenomenon)
+    assert CATALOGUE[phenomenon](**SETTINGS.get(phenomenon, {})).detect(eventful(0, phenomenon)).status == "found"
 
 
 @detector
@@ -65,7 +79,7 @@ def test_an_awkward_run_gets_an_answer_on_its_own_axis(detector: Detector, run: 
 @detector
 @given(seed=seeds, power=st.integers(-8, 8))
 def test_the_unit_of_the_loss_does_not_matter(detector: Detector, seed: int, power: int):
-    run = eventful(seed)
+    run = eventful(seed, detector.phenomenon)
     losses = {k: run[k] * 2.0**power for k in ("train_loss", "val_loss")}
 
     assert claims(detector.detect(run.with_series(**losses))) == claims(detector.detect(run))
@@ -74,7 +88,7 @@ def test_the_unit_of_the_loss_does_not_matter(detector: Detector, seed: int, pow
 @detector
 @given(seed=seeds, shift=st.integers(-1, 10_000))
 def test_a_shift_of_the_axis_shifts_the_findings(detector: Detector, seed: int, shift: int):
-    run = eventful(seed)
+    run = eventful(seed, detector.phenomenon)
     moved = replace(run, epochs=run.epochs + shift)
 
     expected = [
@@ -86,7 +100,7 @@ def test_a_shift_of_the_axis_shifts_the_findings(detector: Detector, seed: int, 
 @detector
 @given(seed=seeds)
 def test_other_series_and_their_order_do_not_matter(detector: Detector, seed: int):
-    run = eventful(seed)
+    run = eventful(seed, detector.phenomenon)
     shuffled = dict(reversed(list(run.series.items())))
     crowded = replace(run, series={"time": np.full(len(run), np.nan), **shuffled, "gpu": np.arange(float(len(run)))})
 
@@ -95,14 +109,14 @@ def test_other_series_and_their_order_do_not_matter(detector: Detector, seed: in
 
 @detector
 def test_many_runs_are_answered_as_one_by_one(detector: Detector):
-    runs = observe(EVENTFUL, range(5))
+    runs = observe(FURTHER.get(detector.phenomenon, EVENTFUL), range(5))
 
     assert detect_many(detector, runs) == [detector.detect(run) for run in runs]
 
 
 @detector
 def test_rows_in_which_nothing_was_logged_do_not_matter(detector: Detector):
-    run = eventful(1)
+    run = eventful(1, detector.phenomenon)
     n = len(run)
     doubled = {k: np.column_stack([v, np.full(n, np.nan)]).ravel() for k, v in run.series.items()}
     sparse = Run(epochs=np.column_stack([run.epochs, run.epochs + 0.5]).ravel(), series=doubled)
@@ -110,14 +124,16 @@ def test_rows_in_which_nothing_was_logged_do_not_matter(detector: Detector):
     assert claims(detector.detect(sparse)) == claims(detector.detect(run))
 
 
-@pytest.mark.parametrize("phenomenon", [p for p in CATALOGUE if p != "lr_drop"])
+@pytest.mark.parametrize("phenomenon", [p for p, make in CATALOGUE.items() if make().needs])  # type: ignore[attr-defined]
 def test_a_run_without_the_series_is_undetermined_and_says_which(phenomenon):
-    run = Run(epochs=np.arange(50.0), series={"train_loss": np.linspace(2, 1, 50)})
+    detector = CATALOGUE[phenomenon]()
+    first, *others = detector.needs  # type: ignore[attr-defined]
+    run = Run(epochs=np.arange(50.0), series={"other": np.ones(50), **{key: np.linspace(2, 1, 50) for key in others}})
 
-    verdict = CATALOGUE[phenomenon]().detect(run)
+    verdict = detector.detect(run)
 
     assert verdict.status == "undetermined"
-    assert "val_loss" in verdict.reason
+    assert first in verdict.reason
 
 
 @given(st.integers(40, 60), st.integers(1, 20), seeds)
@@ -173,8 +189,17 @@ def test_a_rise_that_training_shares_is_not_overfitting(seed):
     assert "training loss rises with it" in verdict.reason
 
 
-def test_alpha_is_split_over_the_built_in_detectors():
-    assert sum(d.alpha for d in built_in(0.06)) == pytest.approx(0.06)  # type: ignore[attr-defined]
+def test_the_shares_of_alpha_sum_to_it_with_one_share_for_those_that_rest_on_one_test():
+    shares = {str(d.phenomenon): d.alpha for d in built_in(0.06)}  # type: ignore[attr-defined]
+
+    assert len({shares[name] for name in CLIMB}) == 1
+    assert sum(share for name, share in shares.items() if name not in CLIMB[1:]) == pytest.approx(0.06)
+
+
+def test_a_detector_that_is_asked_alone_has_all_of_alpha():
+    (detector,) = built_in(0.06, ["spike"])
+
+    assert detector.alpha == pytest.approx(0.06)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -1.0, float("nan")])

@@ -111,6 +111,12 @@ def test_a_jump_that_stays_is_no_spike():
     assert only("spike", 1.0 + 0.2 * (X >= 50)) == []
 
 
+def test_a_rise_that_a_drop_ends_is_no_spike():
+    rates = np.where(X > 50, 0.02, 0.1)
+
+    assert only("spike", 1.0 + 0.02 * np.clip(X - 47, 0, 3) - 0.06 * (X > 50), rates=rates) == []
+
+
 def test_without_the_width_of_the_noise_nothing_is_said_of_spikes_and_oscillations():
     assert only("spike", spiked(50, 0.5), width=None) == []
     assert only("oscillation", 1 + 0.3 * np.sin(X), width=None) == []

@@ -122,9 +122,7 @@ def test_every_flaw_is_drawn():
 
 @pytest.mark.parametrize("make", [with_event, without_event, corner])
 def test_a_phenomenon_without_composed_runs_is_refused_by_name(make):
-    with pytest.raises(
-        ValueError, match=r"no composed runs with or without 'grokking'; there are \['generalization_gap'"
-    ):
+    with pytest.raises(ValueError, match=r"no composed runs with or without 'grokking'; there are \['blow_up'"):
         make("grokking")
 
 

@@ -46,7 +46,8 @@ def facts() -> dict[str, Any]:
     return {
         "curve": {name: _curve(name, curves[name], gallery[name]) for name in curves},
         "gallery": "\n\n".join(_entry(name, curves[name], gallery[name]) for name in curves),
-        "truth": _constants(),
+        "truth": _constants("sim.truth"),
+        "further": _constants("sim.further"),
         "table": {name: readme.TABLES[name]() for name in ("detectors", "boxes", "alarms", "real")},
         "logs": _formats() | _names(),
         "callbacks": _callbacks(),
@@ -69,24 +70,26 @@ def sections(phenomenon: str) -> dict[str, str]:
 
 def measured(phenomenon: str) -> dict[str, str]:
     """What was measured of a detector, as a table, from the result files."""
-    (seed,) = (r for r in _rows("seed_figure_detectors") if r["phenomenon"] == phenomenon)
-    (null,) = (r for r in _rows("false_alarms") if r["phenomenon"] == phenomenon)
+    lines = []
+    recall = ""  # of the further phenomena no trained run of the question's recipe has any
+    for seed in (r for r in _rows("seed_figure_detectors") if r["phenomenon"] == phenomenon):
+        lines += [
+            ("events found, in trained runs whose truth is known", f"{seed['matched']} of {seed['events']}"),
+            ("findings that are such an event", f"{seed['matched']} of {seed['findings']}"),
+        ]
+        if seed["interval_covers"] != "nan":
+            lines.append(("onset intervals, of 90 %, that hold the true onset", _percent(seed["interval_covers"])))
+        alarms = f"{seed['false_alarms']} of {seed['healthy_null_runs']}"
+        lines.append(("false alarms in trained runs with nothing to find", alarms))
+        recall = _percent(seed["recall"]) if seed["recall"] != "nan" else ""
+    for null in (r for r in _rows("false_alarms") if r["phenomenon"] == phenomenon):
+        worst = f"false alarms on the worst null curves that a search found ({null['worst_family']})"
+        lines.append((worst, f"{null['alarms']} of {null['runs']}"))
     real = [r for r in _rows("real_logs") if r["phenomenon"] == phenomenon]
-    lines = [
-        ("events found, in trained runs whose truth is known", f"{seed['matched']} of {seed['events']}"),
-        ("findings that are such an event", f"{seed['matched']} of {seed['findings']}"),
-        ("false alarms in trained runs with nothing to find", f"{seed['false_alarms']} of {seed['healthy_null_runs']}"),
-        (
-            f"false alarms on the worst null curves that a search found ({null['worst_family']})",
-            f"{null['alarms']} of {null['runs']}",
-        ),
-    ]
-    if seed["interval_covers"] != "nan":
-        lines.insert(2, ("onset intervals, of 90 %, that hold the true onset", _percent(seed["interval_covers"])))
     for r in real:
         lines.append(("found in real logs, of those labelled so by eye", f"{r['found']} of {r['labelled_yes']}"))
         lines.append(("false alarms in real logs", f"{r['false_alarms']} of {r['labelled_no']}"))
-    return {"measured": _table(["measured", ""], lines), "recall": _percent(seed["recall"])}
+    return {"measured": _table(["measured", ""], lines), "recall": recall}
 
 
 def _curve(name: str, curve: Any, entry: dict[str, Any]) -> dict[str, Any]:
@@ -246,9 +249,9 @@ def _config() -> str:
     return _table(["key", ""], [(f"`{key}`", helps[key]) for key in KEYS])
 
 
-def _constants() -> dict[str, str]:
-    """The numbers of `sim.truth` by their names, shares in percent."""
-    truth = importlib.import_module("sim.truth")
+def _constants(module: str) -> dict[str, str]:
+    """The numbers of a module of definitions by their names, shares in percent."""
+    truth = importlib.import_module(module)
     return {
         name: f"{100 * value:.4g} %" if 0 < value < 1 else f"{value:g}"
         for name, value in vars(truth).items()

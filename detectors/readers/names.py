@@ -6,7 +6,8 @@ valid_loss_epoch). It is a side and a measure, in either order, or a measure alo
     train_loss, val_loss          SIDES x LOSSES      loss, "Train Loss", train/loss; val_loss, "Valid Loss", test_loss
     train_accuracy, val_accuracy  SIDES x ACCURACIES  acc, categorical_accuracy; "Valid Acc.", eval_top1
                                   SIDES x ERRORS      test_error(%), val_err: the accuracy is 1 - error
-    learning_rate, train_loss_eval, val_ece           OTHERS, and an accuracy of Ultralytics
+    learning_rate, train_loss_eval, val_ece,
+    val_confidence (mean top probability)         OTHERS, and an accuracy of Ultralytics
     the axis                                          EPOCHS, else STEPS
 
 Where two columns mean one series, that wins which comes first, in this order of importance: not the value of one step
@@ -35,7 +36,7 @@ __all__ = [
 
 CANONICAL = (
     *("train_loss", "val_loss", "train_accuracy", "val_accuracy"),
-    *("learning_rate", "train_loss_eval", "val_ece"),
+    *("learning_rate", "train_loss_eval", "val_ece", "val_confidence"),
 )
 SIDES = {
     "train": ("train", "training", "trn", "tr", ""),
@@ -66,6 +67,13 @@ OTHERS = {
     "val_accuracy": ("metrics_accuracy_top1",),  # Ultralytics
     "train_loss_eval": ("train_loss_eval", "train_eval_loss", "eval_train_loss", "training_loss_eval"),
     "val_ece": ("val_ece", "valid_ece", "validation_ece", "eval_ece", "test_ece", "ece"),
+    "val_confidence": (
+        "val_confidence",
+        "valid_confidence",
+        "validation_confidence",
+        "eval_confidence",
+        "test_confidence",
+    ),
 }
 EPOCHS = ("epoch", "ep", "epoch_number", "train_epoch")
 STEPS = (

@@ -101,6 +101,13 @@ _FIELDS: dict[str, tuple[str, str, bool]] = {
     Phenomenon.LR_DROP_RELIEF: ("noise_floor", "drop_1", False),
     Phenomenon.LOSS_ACCURACY_DIVERGENCE: ("drift", "drift_at", True),
     Phenomenon.TRAIN_ABOVE_VAL: ("mode", "", False),
+    Phenomenon.PLATEAU: ("", "plateau_at", False),
+    Phenomenon.SPIKE: ("spike", "spike_at", True),
+    Phenomenon.BLOW_UP: ("", "blow_up_at", True),
+    Phenomenon.OSCILLATION: ("swing", "swing_at", True),
+    Phenomenon.UNDERFITTING: ("underfit", "", False),
+    Phenomenon.DOUBLE_DESCENT: ("overfit", "", False),
+    Phenomenon.DELAYED_GENERALIZATION: ("", "delay", False),
 }
 
 
