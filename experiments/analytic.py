@@ -6,7 +6,7 @@ logistic regression the population values of weights against fresh examples). Be
 of the comparisons an expectation that is 1 % wrong would be more than 4 standard errors off.
 Cost: processor time of a run with its truth and its twins, as the number of NumPy normals drawn in that time.
 
-One row a model in `results/analytic.csv`; `--only` makes one row and keeps the others. All take 20 minutes on one core.
+One row a model in `results/analytic.csv`; `--only` makes one row and keeps the others. All take 7 minutes of one core.
 """
 
 from __future__ import annotations

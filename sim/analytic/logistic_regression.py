@@ -16,10 +16,11 @@ what is expected is the mean over sisters with its standard error. A run is its 
 Twins draw the same batches by number: without each drop, and with clean labels in training (the validation
 distribution stays). The ideal world has fresh examples instead. An epoch has n // B steps.
 
-Shows: overfitting, loss_accuracy_divergence (of both kinds: on few clean examples the weights still grow when their
-direction has settled; slow features improve decisions meanwhile), generalization_gap, lr_drop, lr_drop_relief, null
-drops, train_above_val. Soudry et al., 2018, "The implicit bias of gradient descent on separable
-data", arXiv:1710.10345 (the weights of a separable sample grow without end).
+Shows: overfitting, loss_accuracy_divergence (flat: on few clean examples the weights still grow when their direction
+has settled; rising: slow features improve decisions meanwhile), double_descent, generalization_gap, lr_drop, null
+drops, lr_drop_relief, train_above_val, underfitting. A run with its twins takes about a tenth of a second.
+Soudry et al., 2018, "The implicit bias of gradient descent on separable data", arXiv:1710.10345 (the weights of a
+separable sample grow without end).
 """
 
 from __future__ import annotations
