@@ -164,7 +164,7 @@ def test_a_series_is_stored_without_a_dictionary_in_split_bytes_and_text_with_on
 def test_the_recipe_of_a_trained_run_survives_the_columns(name):
     recipe = model(name).draw(np.random.default_rng(0))
 
-    assert rebuild(type(recipe), {field.column: field.of(recipe) for field in layout(type(recipe))}) == recipe
+    assert rebuild(type(recipe), {field.column: field.of([recipe])[0] for field in layout(type(recipe))}) == recipe
 
 
 @pytest.mark.slow
@@ -280,6 +280,21 @@ def test_the_same_plan_makes_the_same_folder_to_the_byte(whole, tmp_path):
     again = write(tmp_path / "set", tier="composed", runs=150, seed=3, shard=64)
 
     assert content(again) == content(whole)
+
+
+def test_runs_of_several_lengths_are_made_together_and_stand_in_order():
+    recipes = '{"model": "composed", "recipe": {"epochs": {"choice": [200, 90, 120]}}}'
+    mixed = read(make(plan("composed", runs=70, seed=4, recipes=recipes), 0).content)
+    lengths = mixed["epochs"].to_pylist()
+    composed = model("composed")
+
+    assert mixed["run_id"].to_pylist() == list(range(70))
+    assert set(lengths) == {200, 90, 120}
+    for row in (mixed.slice(i, 1).to_pylist()[0] for i in (0, 1, 2, 69)):
+        (again,) = composed.make([rebuild(composed.recipe, row)], [row["run_seed"]])
+        assert len(row["val_loss"]) == row["epochs"]
+        np.testing.assert_array_equal(row["val_loss"], again.run["val_loss"].astype(np.float32))
+        assert [event["phenomenon"] for event in row["events"]] == [event.phenomenon for event in again.events]
 
 
 def test_another_seed_makes_other_runs(rows):

@@ -201,5 +201,6 @@ MODEL = Model(
     draw=draw,
     make=make,
     series=("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"),
+    curves=("risk", "population_accuracy", "risk_calibrated", "train_loss", "train_accuracy", "train_loss_eval"),
     block=4,
 )

@@ -267,5 +267,6 @@ MODEL = Model(
     draw=draw,
     make=make,
     series=("train_loss", "val_loss", "learning_rate"),
+    curves=("risk", "train_loss", "train_loss_eval", "own_risk", "own_train_loss_eval"),
     block=BLOCK,
 )

@@ -12,10 +12,12 @@ from sim.composed.drawing import draw, draws
 from sim.composed.expectation import expectation
 from sim.composed.noise import BLOCK, SERIES
 from sim.composed.recipe import DROPS, Composed, recipes_of
-from sim.composed.runs import compose, compose_one, observe
+from sim.composed.runs import CURVES, WIDTHS, compose, compose_one, observe
 from sim.model import Model, Tier
 
 __all__ = ["BLOCK", "DROPS", "MODEL", "Composed", "compose", "compose_one", "draw", "draws", "observe"]
+
+_KNOWN = (*CURVES, *WIDTHS, "objective")
 
 MODEL = Model(
     name="composed",
@@ -24,7 +26,8 @@ MODEL = Model(
     draw=draw,
     draws=lambda rngs: recipes_of(draws(rngs)),
     make=compose,
-    columns=columns(expectation, "composed"),
+    columns=columns(expectation, "composed", _KNOWN),
     series=(*SERIES, "learning_rate"),
+    curves=_KNOWN,
     block=BLOCK,
 )

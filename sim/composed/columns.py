@@ -18,23 +18,24 @@ from sim.composed.labelling import Exact, drops_of, label
 from sim.composed.noise import SERIES, observations, widths
 from sim.composed.recipe import DROPS, columns_of
 from sim.composed.runs import AMBIGUOUS, CURVES, WIDTHS, Expectation, exchangeable, expected_of, make
-from sim.model import CURVES as KNOWN
 
 __all__ = ["columns"]
 
 _AT_ONCE = 512  # runs, so that their arrays stay in the processor's cache
 
 
-def columns(expectation: Expectation, source: str) -> Callable[[Sequence[Any], Sequence[int]], Batch]:
-    """The `columns` of a model with these expectations."""
+def columns(
+    expectation: Expectation, source: str, names: tuple[str, ...]
+) -> Callable[[Sequence[Any], Sequence[int]], Batch]:
+    """The `columns` of a model with these expectations, which have these `names`."""
 
     def made(specs: Sequence[Any], seeds: Sequence[int]) -> Batch:
         if len(specs) != len(seeds):
             raise ValueError(f"{len(specs)} specs and {len(seeds)} seeds: one seed is needed for each spec")
         if len({s.epochs for s in specs}) != 1:
-            return Batch.of(make(specs, seeds, expectation, source), (*SERIES, "learning_rate"), KNOWN)
+            return Batch.of(make(specs, seeds, expectation, source), (*SERIES, "learning_rate"), names)
         parts = [
-            _batch(specs[i : i + _AT_ONCE], seeds[i : i + _AT_ONCE], expectation)
+            _batch(specs[i : i + _AT_ONCE], seeds[i : i + _AT_ONCE], expectation, names)
             for i in range(0, len(specs), _AT_ONCE)
         ]
         return parts[0] if len(parts) == 1 else Batch.joined(parts)
@@ -42,7 +43,7 @@ def columns(expectation: Expectation, source: str) -> Callable[[Sequence[Any], S
     return made
 
 
-def _batch(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation) -> Batch:
+def _batch(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation, names: tuple[str, ...]) -> Batch:
     epochs, runs = specs[0].epochs, len(specs)
     c = columns_of(specs)
     curves = expectation(c, epochs)
@@ -85,8 +86,8 @@ def _batch(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation)
         reference=reference,
         ambiguous=[AMBIGUOUS if there else () for there in unclear.tolist()],
         series={name: Lists.rows(values) for name, values in series.items()} | {"learning_rate": logged},
-        expected={name: expected.get(name, nothing) for name in KNOWN},
-        se=dict.fromkeys(KNOWN, nothing),
+        expected={name: expected.get(name, nothing) for name in names},
+        se=dict.fromkeys(names, nothing),
         twins=_twins(curves, row[known], at[known], which[known], runs),
         events=events,
     )

@@ -117,14 +117,14 @@ def _event(pa: Any) -> Any:
     return pa.struct([*head, *times, ("material", pa.bool_()), ("effect", pa.list_(effect))])
 
 
-def table(model: Model, batch: Batch, ids: range, seeds: np.ndarray, splits: np.ndarray) -> Any:
+def table(model: Model, batch: Batch, ids: np.ndarray, seeds: np.ndarray, splits: np.ndarray) -> Any:
     """The rows of these runs as an Arrow table."""
     import pyarrow as pa
 
     wanted = schema(model)
     split = pa.DictionaryArray.from_arrays(pa.array(splits), pa.array(SPLITS)).cast(pa.string())
     columns: dict[str, Any] = {
-        "run_id": pa.array(np.arange(ids.start, ids.stop)),
+        "run_id": pa.array(ids),
         "model": pa.array([model.name] * len(ids)),
         "run_seed": pa.array(seeds),
         "split": split,
@@ -143,11 +143,15 @@ def table(model: Model, batch: Batch, ids: range, seeds: np.ndarray, splits: np.
 
 
 def encoded(tables: Iterable[Any], metadata: Mapping[str, str]) -> bytes:
-    """The tables as one Parquet file with one row group."""
+    """The rows of the tables, in order of their runs, as one Parquet file with one row group."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    whole = pa.concat_tables(tables).combine_chunks()
+    whole = pa.concat_tables(tables)
+    numbers = whole["run_id"].to_numpy()
+    if (np.diff(numbers) < 0).any():
+        whole = whole.take(np.argsort(numbers))
+    whole = whole.combine_chunks()
     whole = whole.replace_schema_metadata({**metadata})
     file = io.BytesIO()
     text, plain, split = _encodings(whole.schema)
@@ -192,7 +196,7 @@ def _encodings(wanted: Any) -> tuple[list[str], list[str], list[str]]:
 
 
 def _setting(pa: Any, wanted: Any, field: Field, recipes: Sequence[Any]) -> Any:
-    values = [field.of(recipe) for recipe in recipes]
+    values = field.of(recipes)
     if field.kind is str and not field.is_list:
         values = [None if value is None else str(value) for value in values]
     return pa.array(values, wanted.field(field.column).type)

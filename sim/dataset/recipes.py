@@ -6,10 +6,11 @@ A field that is a dataclass itself, such as a `Schedule`, becomes columns `recip
 from __future__ import annotations
 
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from functools import lru_cache, reduce
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 __all__ = ["PREFIX", "Field", "layout", "rebuild"]
@@ -26,9 +27,12 @@ class Field:
     kind: type
     is_list: bool
 
-    def of(self, recipe: Any) -> Any:
-        """The value of this column for `recipe`; None where there is none."""
-        return reduce(lambda value, name: None if value is None else getattr(value, name), self.path, recipe)
+    def of(self, recipes: Sequence[Any]) -> list[Any]:
+        """The values of this column for these recipes; None where there is none."""
+        values = list(map(attrgetter(self.path[0]), recipes))
+        for name in self.path[1:]:
+            values = [None if value is None else getattr(value, name) for value in values]
+        return values
 
 
 def layout(recipe: type, path: tuple[str, ...] = ()) -> tuple[Field, ...]:

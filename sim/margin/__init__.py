@@ -14,7 +14,7 @@ from detectors.vocabulary import Phenomenon, Run
 from sim.composed.columns import columns
 from sim.composed.noise import SERIES
 from sim.composed.recipe import columns_of
-from sim.composed.runs import make, observed
+from sim.composed.runs import CURVES, WIDTHS, make, observed
 from sim.labelled import LabelledRun
 from sim.margin.dynamics import BLOCK, PARAMETERS
 from sim.margin.recipe import Margin
@@ -57,13 +57,16 @@ def draw(rng: np.random.Generator) -> Margin:
     return Margin(**scalars, noise=level, rho=float(rng.uniform(0, 0.6)))  # type: ignore[arg-type]
 
 
+_KNOWN = (*CURVES, *WIDTHS)
+
 MODEL = Model(
     name="margin",
     tier=Tier.COMPOSED,
     recipe=Margin,
     draw=draw,
     make=runs,
-    columns=columns(expectation, "margin"),
+    columns=columns(expectation, "margin", _KNOWN),
     series=(*SERIES, "learning_rate"),
+    curves=_KNOWN,
     block=BLOCK,
 )
