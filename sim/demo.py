@@ -16,6 +16,7 @@ from detectors.report.figure import figure, save
 from detectors.report.text import render, title
 from detectors.vocabulary import Event, Phenomenon
 from sim.labelled import LabelledRun
+from sim.machine import cache_folder, keep_programs
 from sim.recipe import SEED_FIGURE
 from sim.trained import lane_epochs, train
 
@@ -36,6 +37,10 @@ def run_demo(out: Path, seed: int, quiet: bool = False) -> int:
     except OSError as error:
         print(f"curvesense: cannot write to {out}: {error.strerror}", file=sys.stderr)
         return 2
+    try:
+        keep_programs(cache_folder())
+    except OSError as error:
+        print(f"curvesense: compiled programs are not kept: {error}", file=sys.stderr)
     recipe = replace(SEED_FIGURE, seed=seed)
     print("Training 8 sister runs and their twins without each drop; the first epochs wait for the compiler.")
     with progress(lane_epochs([recipe]), "epochs", "training", quiet=quiet) as advance:

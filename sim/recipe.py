@@ -11,7 +11,7 @@ from sim.networks import NETWORKS
 from sim.schedules import BadSchedule, Schedule
 from sim.toydata import TOYDATA
 
-__all__ = ["HEALTHY", "SEED_FIGURE", "BadRecipe", "Recipe", "twin", "without_drop"]
+__all__ = ["DOUBLE_DESCENT", "GROKKING", "HEALTHY", "SEED_FIGURE", "BadRecipe", "Recipe", "twin", "without_drop"]
 
 
 class BadRecipe(ValueError):
@@ -201,3 +201,43 @@ SEED_FIGURE = Recipe()
 #: The same task without the causes: fresh examples at every step (the ideal world, which cannot memorise), inputs as
 #: they are, and a rate that never drops at once.
 HEALTHY = Recipe(fresh_samples=True, augmentation=0.0, schedule=Schedule(kind="cosine"))
+
+#: Epoch-wise double descent: logistic regression overfits the loud features first and learns the faint ones later.
+DOUBLE_DESCENT = Recipe(
+    data="two_speeds",
+    classes=2,
+    dimension=64,
+    separation=0.6,
+    label_noise=0.1,
+    train_size=128,
+    depth=0,
+    normalisation="none",
+    learning_rate=0.05,
+    momentum=0.0,
+    nesterov=False,
+    weight_decay=0.0,
+    augmentation=0.0,
+    schedule=Schedule(kind="constant"),
+    epochs=600,
+)
+
+#: Delayed generalisation: addition modulo 23 is known by heart within 20 epochs, and understood hundreds later.
+GROKKING = Recipe(
+    data="modular",
+    classes=23,
+    dimension=46,
+    label_noise=0.0,
+    train_size=370,
+    val_size=512,
+    depth=1,
+    normalisation="none",
+    optimiser="adamw",
+    learning_rate=0.01,
+    beta2=0.98,
+    nesterov=False,
+    weight_decay=1.0,
+    batch_size=185,
+    augmentation=0.0,
+    schedule=Schedule(kind="constant"),
+    epochs=600,
+)

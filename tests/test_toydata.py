@@ -26,6 +26,7 @@ RECIPES = {
     "teacher": replace(ANY, data="teacher"),
     "textures": replace(ANY, data="textures", dimension=64, classes=8),
     "two_moons": replace(ANY, data="two_moons", classes=2),
+    "two_speeds": replace(ANY, data="two_speeds"),
 }
 
 
@@ -123,6 +124,19 @@ def test_a_teacher_of_other_weights_teaches_something_else():
 
     assert np.array_equal(x, same)
     assert 0.1 < (one == two).mean() < 0.7
+
+
+def test_loud_coordinates_say_little_of_the_class_and_faint_ones_all_of_it():
+    x, label = drawn(RECIPES["two_speeds"])
+    fresh, truth = drawn(RECIPES["two_speeds"], key=1)
+
+    def accuracy(told: slice) -> float:
+        centres = np.array([x[label == c][:, told].mean(0) for c in range(3)])
+        return float((nearest(centres, np.arange(3), fresh[:, told]) == truth).mean())
+
+    assert x[:, :8].std() > 4 * x[:, 8:].std()
+    assert accuracy(slice(8)) < 0.8
+    assert accuracy(slice(8, 16)) > 0.95
 
 
 def test_neither_brightness_nor_a_pixel_tells_the_class_of_a_texture():

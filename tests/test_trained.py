@@ -14,8 +14,9 @@ import numpy as np
 import optax
 import pytest
 
+from sim import trained
 from sim.labelled import LabelledRun
-from sim.recipe import BadRecipe, Recipe, twin, without_drop
+from sim.recipe import DOUBLE_DESCENT, GROKKING, BadRecipe, Recipe, twin, without_drop
 from sim.schedules import Schedule
 from sim.shape import Numbers, Shape
 from sim.trained import MODEL, label, lane_epochs, measure, train
@@ -310,6 +311,37 @@ def test_decoupled_decay_shrinks_weights_that_have_no_gradient_and_coupled_decay
     assert steps == pytest.approx({"adam": 1.0, "adamw": 0.2}, rel=1e-4)  # times the rate
 
 
+# named recipes
+
+
+@pytest.mark.slow
+def test_double_descent_emerges_from_features_that_are_learned_at_two_speeds():
+    (labelled,) = train([DOUBLE_DESCENT])
+    (event,) = labelled.of("double_descent")
+
+    assert event.effect["share"] >= 1  # the second bottom is the lower one
+    assert event.effect["rise"] > 0.05 * labelled.expected.mean("risk").min()
+
+
+@pytest.mark.slow
+def test_generalisation_is_delayed_in_modular_addition():
+    (labelled,) = train([GROKKING])
+    (event,) = labelled.of("delayed_generalization")
+
+    assert event.effect["times_later"] > 5
+    assert event.effect["gain"] > 0.5
+
+
+def test_the_noise_of_a_reading_is_local_and_hears_neither_its_bend_nor_a_spike():
+    rng = np.random.default_rng(0)
+    x = np.arange(400)
+    noise = rng.normal(size=400) * np.where(x < 200, 0.01, 0.05)
+    width = trained._noise_width(np.exp(-x / 30) + noise + 3 * (x == 300))[0]
+
+    assert width[20:180].mean() == pytest.approx(0.01, rel=0.15)
+    assert width[220:380].mean() == pytest.approx(0.05, rel=0.15)
+
+
 # the default distribution
 
 
@@ -331,12 +363,11 @@ def test_what_is_drawn_depends_on_the_generator_alone():
 @pytest.mark.parametrize("task", TASKS)
 def test_a_run_of_each_task_learns_and_has_no_missing_value(task):
     recipe = replace(TASKS[task], epochs=10, schedule=Schedule(kind="constant"))
-    (labelled,) = MODEL.make([recipe], [3])
+    (labelled,) = train([recipe], sisters=2, twins=())
 
     assert all(np.isfinite(values).all() for values in labelled.run.series.values())
     assert labelled.expected.mean("risk").min() < 0.9 * np.log(recipe.classes)
     assert set(labelled.run.series) == set(MODEL.series)
-    assert set(labelled.expected.twins) == {"fresh_samples"}
 
 
 @pytest.mark.slow

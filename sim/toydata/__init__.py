@@ -4,9 +4,9 @@ A data set is a module with three functions, and one line in `TOYDATA`:
 
 - `allowed(recipe)` yields (field, whether its value will do, what would) for what this data set demands;
 - `world(shape, numbers)` draws, by the purpose CENTRES, what all its examples have in common, as arrays;
-- `examples(shape, numbers, world, size, key, purpose)` draws inputs of shape (size, dimension), each coordinate of unit
-  variance, and their true classes, shape (size,). `purpose` says what they are for: most data sets need it only to
-  draw the classes (`sim.labels.draw`).
+- `examples(shape, numbers, world, size, key, purpose)` draws inputs of shape (size, dimension), of unit variance a
+  coordinate on average, and their true classes, shape (size,). `purpose` says what they are for: most data sets need
+  it only to draw the classes (`sim.labels.draw`).
 
 Wrong labels, a shifted validation and augmentation are no part of it: they are the same for every data set.
 """
@@ -20,7 +20,7 @@ import jax
 
 from sim.randomness import Purpose
 from sim.shape import Numbers, Shape
-from sim.toydata import blobs, modular, spirals, teacher, textures, two_moons
+from sim.toydata import blobs, modular, spirals, teacher, textures, two_moons, two_speeds
 
 __all__ = ["TOYDATA", "ToyData"]
 
@@ -47,4 +47,5 @@ TOYDATA: dict[str, ToyData] = {
     "teacher": teacher,
     "textures": textures,
     "two_moons": two_moons,
+    "two_speeds": two_speeds,
 }
