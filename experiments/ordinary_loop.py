@@ -20,7 +20,7 @@ EPOCHS = 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=16, help="trained in each of the repetitions")
+    parser.add_argument("--epochs", type=int, default=4, help="trained in each of the repetitions")
     parser.add_argument("--repetitions", type=int, default=5, help="the fastest one counts")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

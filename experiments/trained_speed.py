@@ -47,6 +47,7 @@ from sim.twins import family
 
 RESULTS = Path(__file__).parent / "results" / "trained_speed.csv"
 SIDE = 2048
+PATIENCE = 120  # seconds: two threads that wait for each other on a busy machine hardly get on
 
 
 def flops(recipe: Recipe) -> float:
@@ -103,7 +104,12 @@ def ordinary(python: str, threads: int, processes: int) -> tuple[float, float, s
     """Seconds a run, by the clock and by the processor, of so many loops side by side."""
     command = [python, str(Path(__file__).parent / "ordinary_loop.py"), "--threads", str(threads)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
-    said = [json.loads(p.communicate()[0]) for p in running]
+    try:
+        said = [json.loads(p.communicate(timeout=PATIENCE)[0]) for p in running]
+    except subprocess.TimeoutExpired:
+        for p in running:
+            p.kill()
+        return float("inf"), float("inf"), "unknown"
     return max(s["wall"] for s in said) / processes, max(s["cpu"] for s in said), said[0]["torch"]
 
 
@@ -137,7 +143,7 @@ def starts() -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter with torch; without it that line is left out")
-    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--repetitions", type=int, default=10)
     args = parser.parse_args()
     cores = os.cpu_count() or 1
     rows: list[dict[str, object]] = []
