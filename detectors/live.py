@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -141,6 +141,14 @@ class Monitor:
         self.looks += 1
         self.diagnosis = diagnose(run, self.alpha, self.detectors)
         return self._said.new(self.diagnosis.findings)
+
+    def rows(self) -> Iterator[tuple[float, dict[str, object]]]:
+        """Each update so far: its epoch, and what was logged then and is not missing."""
+        texts = {(name, row): cell for name, odd in self._odd.items() for row, cell in odd}
+        for row, epoch in enumerate(self._columns[AXIS]):
+            numbers = {n: c[row] for n, c in self._columns.items() if n != AXIS and row < len(c)}
+            values: dict[str, object] = {n: v for n, v in numbers.items() if not math.isnan(v)}
+            yield epoch, values | {n: texts[n, row] for n in self._odd if n != AXIS and (n, row) in texts}
 
     def state(self) -> dict[str, Any]:
         """What was logged and given so far, as JSON can hold it; `load` of a monitor with the same settings goes on."""

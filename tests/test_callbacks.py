@@ -89,6 +89,21 @@ def test_a_lookout_that_goes_on_from_a_state_is_the_one_that_was_never_interrupt
     assert np.array_equal(second.monitor.run["train_loss"], whole.monitor.run["train_loss"], equal_nan=True)
 
 
+@pytest.mark.parametrize("cut", [60, 100, 139])
+def test_what_is_told_under_the_promise_survives_a_resumption(cut):
+    epochs = np.arange(1, 141)
+    ripple = 0.004 * np.random.default_rng(0).normal(size=140)
+    losses = np.stack([2 * 0.9**epochs, 0.4 + 2 * 0.9**epochs + 0.01 * np.maximum(epochs - 40, 0) + ripple], axis=1)
+    whole, first, second = (Lookout(hints=False, say=len) for _ in range(3))
+    seen = [whole(i, loss=a, val_loss=b) for i, (a, b) in enumerate(losses)]
+    parts = [first(i, loss=a, val_loss=b) for i, (a, b) in enumerate(losses[:cut])]
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    parts += [second(cut + i, loss=a, val_loss=b) for i, (a, b) in enumerate(losses[cut:])]
+
+    assert [s.promised for s in parts] == [s.promised for s in seen]
+    assert sum(len(s.promised) for s in seen) == 1
+
+
 def test_a_state_that_is_none_does_not_break_the_training(caplog):
     lookout = Lookout()
     lookout.load_state_dict({"monitor": 3})

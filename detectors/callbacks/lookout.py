@@ -160,11 +160,16 @@ class Lookout:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from such a state, as a resumed training does; the settings are those of this lookout."""
+        say, self.say = self.say, lambda line: None  # what comes now was said before
         try:
             self.monitor.load(state["monitor"])
+            for epoch, values in self.monitor.rows():  # a watch is what it is on any run that begins alike
+                self._watched(epoch, values)
             self._best, self.stopping, self._told = state["best"], bool(state["stopping"]), bool(state["told"])
         except Exception as error:
             self.give_up(error)
+        finally:
+            self.say = say
 
     def give_up(self, error: Exception) -> None:
         """See nothing from now on, after an error of one's own; it is logged the first time."""
