@@ -93,6 +93,7 @@ def seeds(name: str) -> tuple[Log, ...]:
     logs = (path for path in expand([FIXTURES]) if path.name != "expected.json")
     found = [_log(path) for path in logs if _reader(path) == name]
     found += [{f"seed{i}": content} for i, content in enumerate(_made(name))]
+    found += [_data_set()] if name == "data_set" else []
     if not found:
         raise SystemExit(f"no valid log of {format.NAME}. Put one into {FIXTURES.name}, or make it in _made")
     return tuple(found)
@@ -145,6 +146,14 @@ def _made(name: str) -> Iterator[bytes]:
         yield from _parquet(rows)
     elif name == "mlflow":
         yield _database()
+
+
+def _data_set() -> Log:
+    """A folder with what is read of a data set of `curvesense generate`."""
+    rows = [{"epoch": i, "val_loss": 3.5 / i} for i in range(1, 7)]
+    parts = {f"data/{i}.parquet": content for i, content in enumerate(_parquet(rows))}
+    manifest = {"curvesense": "data set", "shards": [{"file": file} for file in parts]}
+    return {"manifest.json": json.dumps(manifest).encode(), **parts}
 
 
 def _parquet(rows: list[dict[str, Any]]) -> Iterator[bytes]:

@@ -213,7 +213,7 @@ def follow_table(folder: Path, scale: float) -> str:
 
 
 CASES = {
-    "many runs in one tree": (tree, diagnosing),
+    "many runs in one tree": (tree, diagnosing),  # by as many processes as there are cores
     "event file of images": (images, reading),
     "event file of scalars": (many, reading),
     "table": (table, reading),
@@ -225,7 +225,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--scale", type=float, default=1.0, help="of the sizes; less is for trying it out")
     parser.add_argument(
-        "--only", choices=CASES, nargs="+", default=list(CASES), help="the table then holds these alone"
+        "--only", choices=CASES, nargs="+", default=list(CASES), help="the others keep the rows that they have"
     )
     args = parser.parse_args()
     rows: list[Row] = []
@@ -251,10 +251,15 @@ def main() -> int:
             )
             print(rows[-1], flush=True)
     RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "hard_files.csv").open("w", newline="") as file:
+    path = RESULTS / "hard_files.csv"
+    before: list[Row] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            before = [dict(row) for row in csv.DictReader(file) if row["log"] not in args.only]
+    with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(sorted([*before, *rows], key=lambda row: list(CASES).index(str(row["log"]))))
     return 0
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -782,3 +783,55 @@ def test_the_interval_of_a_logged_drop_holds_it_in_a_long_log_too(long_log):
     (drop,) = findings(long_log, "lr_drop")
 
     assert drop["onset_interval"][0] <= 10_001 <= drop["onset_interval"][1]
+
+
+# what else lies in a folder
+
+
+@pytest.fixture
+def messy(tmp_path: Path) -> Path:
+    (tmp_path / "metrics.csv").write_text(LOG)
+    (tmp_path / "config.json").write_text('{"hidden_size": 768, "layers": [1, 2]}')
+    (tmp_path / "notes.txt").write_text("Dear diary,\ntoday the loss went down.\n")
+    (tmp_path / "requirements.txt").write_text("numpy\n")
+    (tmp_path / "predictions.csv").write_text("id,label\n1,2\n")
+    with contextlib.closing(sqlite3.connect(tmp_path / "cache.db")) as store:
+        store.execute("CREATE TABLE things (x)")
+        store.commit()
+    return tmp_path
+
+
+def test_files_in_a_folder_that_are_no_logs_are_passed_over_and_named(messy, capsys):
+    status = main(["diagnose", str(messy), "--json"])
+    said = capsys.readouterr()
+
+    assert (status, len(json.loads(said.out))) == (0, 1)
+    (line,) = said.err.splitlines()
+    assert line.startswith("curvesense: passed over, for nothing in it looks like a log: ")
+    assert "and 2 more" in line
+
+
+def test_they_are_not_named_where_quiet_is_asked_for(messy, capsys):
+    assert main(["diagnose", str(messy), "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "config.json", "cache.db", "*.txt"])
+def test_a_file_that_is_named_is_no_log_and_says_so(messy, capsys, name):
+    assert main(["diagnose", str(messy / name)]) == 1
+    assert capsys.readouterr().err.startswith(f"curvesense: {messy}")
+
+
+def test_a_folder_without_any_log_says_what_is_wrong_with_what_it_has(messy, capsys):
+    (messy / "metrics.csv").unlink()
+
+    assert main(["diagnose", str(messy)]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 5
+
+
+def test_a_damaged_log_in_a_folder_is_an_error(messy, capsys):
+    (messy / "metrics.csv").write_text("epoch,val_loss\n")
+    (messy / "other.csv").write_text(LOG)
+
+    assert main(["diagnose", str(messy)]) == 1
+    assert "metrics.csv: line 1 is a header, but no row fits below it" in capsys.readouterr().err

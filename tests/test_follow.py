@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hard_files
 import numpy as np
 import pytest
 
@@ -110,3 +111,18 @@ def test_the_options_of_read_hold_for_each_poll(path):
     (run,) = Follow(path, format="delimited", mapping={"val_loss": "mine"}).poll()
 
     assert np.array_equal(run["val_loss"], [3, 2])
+
+
+def test_an_event_file_that_grows_is_given_whole_and_a_record_that_is_half_written_comes_later(tmp_path):
+    path = tmp_path / "events.out.tfevents.1.host"
+    path.write_bytes(hard_files.scalars(1, 3.0, 4.0))
+    follow = Follow(tmp_path)
+    lengths = [len(follow.poll()[0])]
+    more = hard_files.scalars(2, 2.0, 3.0) + hard_files.scalars(3, 1.0, 2.0)
+    for part in (more[:-9], more[-9:]):
+        with path.open("ab") as file:
+            file.write(part)
+        lengths += [int(np.isfinite(run["val_loss"]).sum()) for run in follow.poll()]
+
+    assert lengths == [1, 2, 3]
+    assert follow.poll() == []

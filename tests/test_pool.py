@@ -32,7 +32,7 @@ def logs(tmp_path: Path) -> Path:
     for i in range(6):
         rows = [f"{epoch},{loss:.4f}" for epoch, loss in enumerate(2 + rng.normal(0, 0.1, 40), 1)]
         (tmp_path / f"{i}.csv").write_text("\n".join(["epoch,val_loss", *rows]) if i % 3 else LOG)
-    (tmp_path / "4.csv").write_text("Dear diary\n")
+    (tmp_path / "4.csv").write_text("epoch,val_loss\n")
     return tmp_path
 
 

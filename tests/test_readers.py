@@ -5,13 +5,17 @@ The real logs, which others own and which are never copied here, are used where 
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import importlib
 import io
 import json
+import lzma
 import os
 import pkgutil
 import sys
+import threading
 import time
 import tracemalloc
 import types
@@ -24,7 +28,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import detectors.readers
-from detectors.readers import FORMATS, Unreadable, delimited, expand, names, read
+from detectors.readers import FORMATS, Unreadable, delimited, expand, names, read, source
 from detectors.vocabulary import Run
 
 Log = Callable[..., Run]
@@ -839,6 +843,106 @@ def test_a_long_step_log_reads_within_its_memory(step_log):
         tracemalloc.stop()
 
     assert peak < (1024 - 128) / 4  # MiB, a quarter of: 2 million rows, 1 GiB, less what Python and numpy take
+
+
+# how it is packed
+
+
+PACKED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_a_compressed_log_is_seen_through_and_called_without_its_suffix(tmp_path, suffix):
+    path = tmp_path / f"seed_3.csv.{suffix}"
+    path.write_bytes(PACKED[suffix](b"epoch,loss\n1,2\n2,1\n"))
+    (run,) = read(path)
+
+    assert (run.name, list(run["train_loss"]), run.notes) == ("seed_3", [2, 1], ())
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_a_compressed_log_that_is_cut_off_is_read_up_to_there(tmp_path, suffix):
+    rng = np.random.default_rng(0)
+    whole = PACKED[suffix](b"epoch,loss\n" + b"".join(b"%d,%.9f\n" % (i, rng.random()) for i in range(100_000)))
+    (tmp_path / "log.csv").write_bytes(whole[: 3 * len(whole) // 4])
+    (run,) = read(tmp_path / "log.csv")
+
+    assert 1000 < len(run) < 100_000
+    assert any("the compressed file is damaged or cut off" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_a_bomb_is_refused_before_it_is_held(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(source, "LARGEST_COMPRESSED", 1 << 20)
+    (tmp_path / "log.csv").write_bytes(PACKED[suffix](b"epoch,loss\n" + b"1,2\n" * (1 << 20)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreadable, match=r"it grows beyond 1 MiB|Memory usage limit"):
+            read(tmp_path / "log.csv")
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 15
+
+
+def test_a_pipe_that_is_named_is_read(tmp_path):
+    os.mkfifo(tmp_path / "live.csv")
+    writer = threading.Thread(target=lambda: (tmp_path / "live.csv").write_text("epoch,loss\n1,2\n2,1\n"))
+    writer.start()
+    (run,) = read(tmp_path / "live.csv")
+    writer.join()
+
+    assert list(run["train_loss"]) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "stream", [io.TextIOWrapper(io.BytesIO(b"epoch,loss\n1,2\n")), io.StringIO("epoch,loss\n1,2\n")]
+)
+def test_standard_input_may_be_any_stream(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stdin", stream)
+
+    assert list(read("-")[0]["train_loss"]) == [2]
+
+
+def test_standard_input_may_be_missing(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+
+    with pytest.raises(Unreadable, match="there is no standard input"):
+        read("-")
+
+
+def test_a_stream_too_large_for_memory_waits_on_disk(monkeypatch):
+    monkeypatch.setattr(source, "IN_MEMORY", 1000)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("epoch,loss\n" + "".join(f"{i},1\n" for i in range(1000))))
+
+    assert len(read("-")[0]) == 1000
+
+
+# a run a line
+
+
+RUNS = [{"run": name, "lr": 0.1, "val_loss": [3.0, 2.0], "epoch": [1, 2]} for name in "ab"]
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_an_object_with_the_whole_of_a_series_is_a_run(tmp_path, suffix):
+    text = json.dumps(RUNS) if suffix == "json" else "\n".join(map(json.dumps, RUNS))
+    (tmp_path / f"sweep.{suffix}").write_text(text)
+    runs = read(tmp_path / f"sweep.{suffix}")
+
+    assert [(run.name, list(run.epochs), list(run["val_loss"])) for run in runs] == [
+        ("a", [1, 2], [3, 2]),
+        ("b", [1, 2], [3, 2]),
+    ]
+
+
+def test_lines_between_runs_that_are_none_are_left_out_with_a_note(tmp_path):
+    (tmp_path / "sweep.jsonl").write_text("\n".join([json.dumps(RUNS[0]), '{"done": 1}', json.dumps(RUNS[1])]))
+    runs = read(tmp_path / "sweep.jsonl")
+
+    assert [run.name for run in runs] == ["a", "b"]
+    assert "lines that hold no series are left out: 1" in runs[0].notes
 
 
 # folders

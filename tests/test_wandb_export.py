@@ -144,3 +144,35 @@ def test_one_history_in_a_wrapper_is_called_after_its_file(log):
 
     assert run.name == "trainer"
     assert list(run["val_loss"]) == [2, 1]
+
+
+PUBLISHED = """"Step","swept-galaxy-5 - train_loss","swept-galaxy-5 - train_loss__MIN",\
+"swept-galaxy-5 - train_loss__MAX"
+"12","0.03683819994330406","0.03683819994330406","0.03683819994330406"
+"14","0.0982651561498642","0.0982651561498642","0.0982651561498642"
+"21","0.1385035514831543","0.1385035514831543","0.1385035514831543"
+"""  # the first lines of an export in a public repository, see the reader
+
+
+def test_an_export_that_was_published_is_read(log):
+    (run,) = log(PUBLISHED)
+
+    assert (run.name, list(run.epochs)) == ("swept-galaxy-5", [12, 14, 21])
+    assert list(run["train_loss"]) == [0.03683819994330406, 0.0982651561498642, 0.1385035514831543]
+    assert run.notes == ()
+
+
+def test_the_export_of_a_run_s_own_page_has_no_name_and_is_called_after_the_file(log):
+    (run,) = log('"Step","val_loss","val_loss__MIN","val_loss__MAX"\n"1","3","3","3"\n"2","2","2","2"\n', "exp.csv")
+
+    assert (run.name, list(run.series), list(run["val_loss"])) == ("exp", ["val_loss"], [3, 2])
+
+
+@pytest.mark.parametrize("axis", ["Relative Time (Process)", "Relative Time (Wall)", "Wall Time"])
+def test_an_export_over_the_time_counts_its_rows(log, axis):
+    (run,) = log(
+        f'"{axis}","a - val_loss","a - val_loss__MIN","a - val_loss__MAX"\n"1.5","3","3","3"\n"3.5","2","2","2"\n'
+    )
+
+    assert list(run.epochs) == [1, 2]
+    assert "there is no column of epochs: rows are counted from 1" in run.notes

@@ -20,6 +20,7 @@ from detectors.cli.terminal import coloured, complain, speaks_unicode, width
 from detectors.diagnosis import Diagnosis
 from detectors.group import GroupDiagnosis, diagnose_group, groups
 from detectors.progress import progress, say
+from detectors.readers.table import listing
 from detectors.report.document import document, group_document, unreadable
 from detectors.report.summary import Row, line, row, table, total
 from detectors.report.text import Ink, headline, printable, render, render_group
@@ -96,7 +97,8 @@ def _run(args: argparse.Namespace) -> int:
     answers = _Answers(args, built_in(args.alpha, asked))
     kept: list[Diagnosis] = []
     found: Counter[str] = Counter()
-    paths = logs(args.paths)
+    found_in_folder = logs(args.paths)
+    paths = list(found_in_folder)
     ask = pool.Question(args.alpha, tuple(answers.detectors), args.format, tuple(args.map))
     try:
         with (
@@ -104,7 +106,10 @@ def _run(args: argparse.Namespace) -> int:
             closing(pool.answers(ask, paths, pool.processes(args.jobs, paths))) as given,
         ):
             for answer in given:
-                answers.say(answer)
+                if not answer.is_log and found_in_folder[answer.path]:
+                    answers.passed.append(answer)
+                else:
+                    answers.say(answer)
                 for diagnosis in answer.diagnoses:
                     found.update(str(v.phenomenon) for v in diagnosis.verdicts if v.findings)
                     if args.plot or args.html or args.group:
@@ -117,6 +122,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.group:
         together = [diagnose_group(runs, args.alpha, name=n) for n, runs in groups([d.run for d in kept]).items()]
         found.update(str(v.phenomenon) for group in together for v in group.verdicts if v.findings)
+    answers.pass_over()
     answers.finish(found, together)
     if kept and args.plot:
         try:
@@ -146,6 +152,7 @@ class _Answers:
         self.runs = self.unreadable = 0
         self.documents: list[dict[str, Any]] = []
         self.rows: list[Row] = []
+        self.passed: list[pool.Answer] = []  # files in a folder that are no logs
         # to a terminal it speaks while it reads, where a bar would be in the way
         self.speaks = not (args.json or args.summary) and sys.stdout.isatty()
 
@@ -162,6 +169,15 @@ class _Answers:
         if self.args.verbose:
             times = f"read in {answer.reading:.3f} s, diagnosed in {answer.diagnosing:.3f} s"
             complain(f"{answer.path}: {times}")
+
+    def pass_over(self) -> None:
+        """Name the files of folders that are no logs; where there is no log beside them, they are what is wrong."""
+        if not self.runs and not self.unreadable:
+            for answer in self.passed:
+                self.say(answer)
+        elif self.passed and not self.args.quiet:
+            names = listing((answer.path for answer in self.passed), 3)
+            complain(f"passed over, for nothing in it looks like a log: {names}")
 
     def _say(self, diagnosis: Diagnosis) -> None:
         args = self.args

@@ -11,19 +11,19 @@ from detectors.readers import expand
 __all__ = ["logs"]
 
 
-def logs(paths: Sequence[str]) -> list[str]:
-    """The paths to read, each once, in order; one that names nothing stays, for `read` to say what is wrong with it.
+def logs(paths: Sequence[str]) -> dict[str, bool]:
+    """The paths to read, each once, in order, and whether it was only found in a folder.
 
-    In a pattern, `**` stands for any folders. A file whose name looks like a pattern is that file.
+    One that names nothing stays, for `read` to say what is wrong with it. In a pattern, `**` stands for any folders. A
+    file whose name looks like a pattern is that file.
     """
-    named: dict[str, None] = {}
+    named: dict[str, bool] = {}
     for path in paths:
-        if path == "-":
-            named[path] = None
-            continue
-        for match in _matches(path):
-            named.update(dict.fromkeys([str(file) for file in expand([match])] or [match]))
-    return list(named)
+        for match in [path] if path == "-" else _matches(path):
+            inside = path != "-" and os.path.isdir(match)
+            for file in ([str(file) for file in expand([match])] if inside else []) or [match]:
+                named[file] = named.get(file, True) and inside and file != match
+    return named
 
 
 def _matches(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 
 from detectors.diagnosis import Diagnosis, diagnose
-from detectors.readers import Unreadable, read
+from detectors.readers import NoLog, Unreadable, read
 from detectors.vocabulary import BadRun, Detector
 
 __all__ = ["Answer", "Question", "answers", "processes"]
@@ -30,6 +30,7 @@ class Answer:
     path: str
     diagnoses: tuple[Diagnosis, ...] = ()
     error: str = ""
+    is_log: bool = True  # False where nothing in it looks like one
     reading: float = 0.0
     diagnosing: float = 0.0
 
@@ -51,7 +52,7 @@ class Question:
             middle = time.perf_counter()
             done = tuple(diagnose(run, alpha=self.alpha, detectors=self.detectors) for run in runs)
         except (Unreadable, BadRun) as error:
-            return Answer(path, error=str(error))
+            return Answer(path, error=str(error), is_log=not isinstance(error, NoLog))
         return Answer(path, done, reading=middle - start, diagnosing=time.perf_counter() - middle)
 
 

@@ -31,10 +31,10 @@ from detectors.readers import (
 )
 from detectors.readers.assemble import to_run
 from detectors.readers.source import Source
-from detectors.readers.table import Table, Unreadable, show
+from detectors.readers.table import NoLog, Table, Unreadable, show
 from detectors.vocabulary import BadRun, Run
 
-__all__ = ["FORMATS", "Format", "Unreadable", "expand", "read"]
+__all__ = ["FORMATS", "Format", "NoLog", "Unreadable", "expand", "read"]
 
 
 class Format(Protocol):
@@ -90,7 +90,8 @@ def read(
         tables = [replace(table, notes=(*source.notes, *table.notes)) for table in tables]
         return _runs(tables, mapping, source.title, source.path)
     except (Unreadable, BadRun) as error:
-        raise Unreadable(" ".join(f"{origin}: {error}".splitlines())) from None
+        kind = NoLog if isinstance(error, NoLog) else Unreadable
+        raise kind(" ".join(f"{origin}: {error}".splitlines())) from None
 
 
 def expand(paths: Iterable[str | Path]) -> list[Path]:
@@ -124,6 +125,7 @@ def _runs(tables: Sequence[Table], mapping: Mapping[str, str] | None, title: str
     """A run a table, or several; those that cannot become one are left out, unless there is no other."""
     runs: list[Run] = []
     failures: list[str] = []
+    kind: type[Unreadable] = NoLog  # unless one of them is a log
     for table in (part for whole in tables for part in split.by_run(whole, title, (mapping or {}).values())):
         name = table.name or title
         try:
@@ -131,8 +133,9 @@ def _runs(tables: Sequence[Table], mapping: Mapping[str, str] | None, title: str
             runs.append(replace(run, source=origin, group=table.group))
         except (Unreadable, BadRun) as error:
             failures.append(f"{show(name)}: {error}" if table.name else str(error))
+            kind = kind if isinstance(error, NoLog) else Unreadable
     if not runs:
-        raise Unreadable(failures[0] if failures else "there is no run in it")
+        raise kind(failures[0]) if failures else Unreadable("there is no run in it")
     return _noting(runs, failures, "runs of this log")
 
 
@@ -151,7 +154,7 @@ def _format(source: Source, name: str | None) -> Format:
     if name is not None:
         raise Unreadable(f"no format is called {show(name)}. There are {formats}")
     line = next((line for line in source.start.split("\n") if line.strip()), "")  # what is no text says so here
-    raise Unreadable(
+    raise NoLog(
         f"this is no log in a format that we know ({formats}). It begins {show(line)}; make it a CSV with a header"
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.condense import last, means
 from detectors.readers import cells, names, totals
-from detectors.readers.table import Table, Unreadable, listing, show
+from detectors.readers.table import NoLog, Table, Unreadable, listing, show
 from detectors.vocabulary import Run
 
 __all__ = ["to_run"]
@@ -35,7 +35,7 @@ def to_run(table: Table, *, name: str, mapping: Mapping[str, str] | None = None)
 
     roles = _roles(columns, mapped, notes)
     if not roles.keys() - {"learning_rate"} and not (roles and any(map(names.is_axis, columns))):
-        raise Unreadable(f"no column is one that we know. It has {listing(columns)}. Map one: --map val_loss=NAME")
+        raise NoLog(f"no column is one that we know. It has {listing(columns)}. Map one: --map val_loss=NAME")
     axis = _axis(columns, roles, mapped.get("epoch"), notes)
     series = _fractions(columns, roles, notes)
 

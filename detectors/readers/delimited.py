@@ -4,6 +4,9 @@ One line is one row, so that a stray quote or a broken line costs that line alon
 whatever stands before the header is chatter; a further header in the middle (runs appended to one file, columns that
 changed) says how to read the lines below it. numpy parses blocks of clean lines; a block with anything else in it is
 read line by line. The file is never held whole: see `stack` for what happens to one of a gigabyte.
+
+The `log.txt` of the CIFAR repositories is written by the tests as their Logger does, for those run on old versions of
+torch alone; real ones are read where CURVESENSE_LOGS names them.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import numpy as np
 
 from detectors.readers.source import Source
-from detectors.readers.table import Table, Unreadable, bounded
+from detectors.readers.table import NoLog, Table, Unreadable, bounded
 
 __all__ = ["NAME", "members", "parse", "sniff"]
 
@@ -95,7 +95,8 @@ def _of_database(source: Source) -> list[Table]:
         finally:
             connection.close()
     except (sqlite3.Error, ValueError, OverflowError) as error:
-        raise Unreadable(f"this SQLite database holds no metrics of MLflow that can be read ({error})") from None
+        kind = NoLog if "no such table" in str(error) else Unreadable  # any program may keep its data so
+        raise kind(f"this SQLite database holds no metrics of MLflow that can be read ({error})") from None
 
 
 def _tables(rows: Iterable[tuple[object, ...]]) -> list[Table]:

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import AnyStr, BinaryIO, cast
 
-from detectors.readers.table import Unreadable
+from detectors.readers.table import NoLog, Unreadable
 
 __all__ = ["Source"]
 
@@ -167,7 +167,7 @@ class Source:
         if not bom:
             plain = head.replace(b"\0", b"")  # see _lenient
             if sum(plain.count(byte) for byte in CONTROLS) > 0.05 * len(plain):
-                raise Unreadable("it is binary, not text. Export it as CSV, TSV, JSON or JSON lines")
+                raise NoLog("it is binary, not text. Export it as CSV, TSV, JSON or JSON lines")
         if encoding.startswith("utf-16"):
             decoded = codecs.iterdecode(self._chunks(len(bom)), encoding, errors="replace")
             blocks = _whole_lines(decoded, "\n", "\r")
@@ -227,7 +227,7 @@ class _Bounded(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:
-            data = self.stream.read(len(buffer))
+            data = self.stream.read1(len(buffer))  # what comes before the damage, where `read` would lose it
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             if not self.size:
                 raise Unreadable(f"it cannot be decompressed: {error}") from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["WIDEST", "Odd", "Table", "Unreadable", "bounded", "floats", "listing", "show", "take"]
+__all__ = ["WIDEST", "NoLog", "Odd", "Table", "Unreadable", "bounded", "floats", "listing", "show", "take"]
 
 LARGEST = 1 << 27  # cells: a GiB
 WIDEST = 1 << 14  # columns: a thousand runs side by side
@@ -20,6 +20,10 @@ class Unreadable(ValueError):
 
     A format raises it with the line and the reason; `read` puts the file in front.
     """
+
+
+class NoLog(Unreadable):
+    """A file in which nothing looks like a log: among others in a folder it is passed over."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

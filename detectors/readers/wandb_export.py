@@ -1,9 +1,11 @@
 """What Weights & Biases exports from a chart as CSV: an axis, and for each run `name - metric`, `__MIN` and `__MAX`.
 
 A run is a name before the dash; its rows are those in which it has a value. Two runs of one name are told apart by a
-number. Exported JSON is read by `json_document`, and the CSV of `run.history()` is like any other.
+number; without a name it is the run of the file. Exported JSON is read by `json_document`, and the CSV of
+`run.history()` is like any other.
 
-Not proven on a file from its site, which needs an account: the layout is the one that exported files show.
+No file is fetched from its site, which needs an account: the layout is that of exports in public repositories, such as
+github.com/osquera/MIA_SD (every cell in quotes, the axis Step).
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ AGAIN = re.compile(r" \(\d+\)$")  # what `headers.unique` adds to a name that co
 
 
 def sniff(source: Source) -> bool:
-    """Whether the header has a `name - metric` with its smallest and its largest value."""
+    """Whether the header has a column with its smallest and its largest value beside it."""
     if LOW not in source.start:
         return False
     header = headers.find(source.start)
     columns = frozenset(header.columns if header else ())
-    return any(DASH in column and {column + LOW, column + HIGH} <= columns for column in columns)
+    return any({column + LOW, column + HIGH} <= columns for column in columns)
 
 
 def parse(source: Source) -> list[Table]:
@@ -69,7 +71,7 @@ def _split(table: Table) -> tuple[dict[str, dict[str, str]], list[str]]:
         plain = AGAIN.sub("", column)
         plain = plain if plain in table.columns else column
         run, dash, metric = plain.rpartition(DASH)
-        if not dash:
+        if not dash and plain + LOW not in table.columns and not plain.endswith((LOW, HIGH)):
             axes.append(column)
         elif not metric.endswith((LOW, HIGH)) and metric not in CLOCKS:
             times[plain] += 1
