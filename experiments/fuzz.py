@@ -535,8 +535,10 @@ def ask(log: Any, format: str | None, tally: Tally) -> None:
 def chunk(name: str, first: int, files: int, keep: str | None) -> Tally:
     """Files `first` and on of a format, in this process, whose memory is bounded from here on."""
     signal.signal(signal.SIGALRM, too_long)
-    if name != MEMORY:  # Polars ends the process where its threads are refused their share
+    if name != MEMORY:
         seeds(name)
+    began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if name != MEMORY:  # Polars ends the process where its threads are refused their share
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + LARGEST, resource.RLIM_INFINITY))
     tally = Tally()
@@ -558,7 +560,7 @@ def chunk(name: str, first: int, files: int, keep: str | None) -> Tally:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_bytes(content)
     tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if tally.peak > LARGEST / (1 << 20):
+    if tally.peak > began + LARGEST / (1 << 20):
         tally.failures.append(f"{name} {first} to {first + files - 1}: {tally.peak:.0f} MiB")
     return tally
 

@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["WIDEST", "NoLog", "Odd", "Table", "Unreadable", "bounded", "floats", "listing", "show", "take"]
 
-LARGEST = 1 << 27  # cells: a GiB
+LARGEST = 1 << 26  # cells: half a GiB
 WIDEST = 1 << 14  # columns: a thousand runs side by side
 
 Odd = list[tuple[int, object]]  # cells that are no plain number, as (row, cell)
