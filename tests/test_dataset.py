@@ -28,7 +28,7 @@ from sim.dataset import Dataset, open_dataset, plan, produce, write
 from sim.dataset import folder as folders
 from sim.dataset.card import SNIPPETS
 from sim.dataset.columns import encoded
-from sim.dataset.plan import SPLITS
+from sim.dataset.planning import SPLITS
 from sim.dataset.recipes import layout, rebuild
 from sim.dataset.shard import added, make, quantile
 from sim.engines import ENGINES, Crowd, Lost

@@ -51,7 +51,7 @@ python_maximum_signature_line_length = 88
 default_role = "any"  # a name in backticks is a link where there is such a thing, ...
 suppress_warnings = ["ref.any"]  # ... and code where there is none
 _ELSEWHERE = (  # documented elsewhere: a build asks no other site
-    *("argparse", "collections", "enum", "pathlib", "types", "typing"),
+    *("argparse", "collections", "contextlib", "enum", "pathlib", "types", "typing"),
     *("hypothesis", "st", "jax", "jaxlib", "keras", "lightning", "np", "numpy", "transformers"),
 )
 nitpick_ignore_regex = [

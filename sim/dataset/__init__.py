@@ -7,7 +7,7 @@ for labelled in Dataset("runs"): ...
 from __future__ import annotations
 
 from sim.dataset.making import produce, workers_for, write
-from sim.dataset.plan import Plan, plan
+from sim.dataset.planning import Plan, plan
 from sim.dataset.read import Dataset, open_dataset
 
 __all__ = ["Dataset", "Plan", "open_dataset", "plan", "produce", "workers_for", "write"]

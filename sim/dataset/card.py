@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sim.dataset.columns import EXPECTED
-from sim.dataset.plan import SPLIT, Plan
+from sim.dataset.planning import SPLIT, Plan
 from sim.dataset.shard import Tally, quantile
 
 __all__ = ["SNIPPETS", "card", "sheet"]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sim.batch import Batch, Events, Lists, Twins
-from sim.dataset.plan import SPLITS
+from sim.dataset.planning import SPLITS
 from sim.dataset.recipes import Field, layout
 from sim.model import Model, Tier
 

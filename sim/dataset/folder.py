@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sim.dataset.plan import Plan, differences
+from sim.dataset.planning import Plan, differences
 from sim.dataset.shard import Shard, Tally
 
 __all__ = ["CARD", "DAMAGED", "JOURNAL", "MANIFEST", "SHEET", "Begun", "check", "checksum", "manifest", "opened", "put"]

@@ -16,7 +16,7 @@ from sim.catalogue import model
 from sim.dataset.card import card, sheet
 from sim.dataset.columns import explained
 from sim.dataset.folder import CARD, SHEET, Begun, check, manifest, opened, put
-from sim.dataset.plan import SPLIT, Plan, plan
+from sim.dataset.planning import SPLIT, Plan, plan
 from sim.dataset.read import verify
 from sim.dataset.shard import added, make
 from sim.engines import ENGINES, Crowd, cores

@@ -17,7 +17,7 @@ from detectors.vocabulary import Event, Run
 from sim.catalogue import model
 from sim.dataset.columns import EXPECTED
 from sim.dataset.folder import DAMAGED, SHEET, checksum, manifest
-from sim.dataset.plan import SPLITS
+from sim.dataset.planning import SPLITS
 from sim.dataset.recipes import rebuild
 from sim.labelled import LabelledRun
 from sim.model import Model

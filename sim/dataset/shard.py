@@ -18,7 +18,7 @@ import numpy as np
 from sim.batch import Events
 from sim.catalogue import model
 from sim.dataset.columns import encoded, table
-from sim.dataset.plan import SPLITS, Plan
+from sim.dataset.planning import SPLITS, Plan
 from sim.model import Model, Tier
 
 __all__ = ["BINS", "STRENGTH", "Shard", "Tally", "added", "make", "quantile"]
