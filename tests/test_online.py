@@ -372,11 +372,11 @@ def test_detectors_may_be_given_in_place_of_their_names():
 
 
 @pytest.mark.slow
-def test_the_exam_finds_that_a_watch_keeps_its_promises_of_being_asked_again_and_again():
-    asked = ["takes_nothing_back", "stays_silent_at_every_look", "repeats_itself"]
+def test_the_exam_finds_that_a_watch_takes_nothing_back():
+    asked = ["takes_nothing_back", "repeats_itself"]
     report = examine(Replay(), level="quick", only=asked)
 
-    assert [r.status for r in report.results] == ["passed"] * 3
+    assert [r.status for r in report.results] == ["passed"] * 2
 
 
 def test_a_replay_is_a_detector_of_finished_runs(overfits):
