@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detectors.anytime import MOST, SHORTEST, SPAN, between, due, memory, weight, window_p
-from detectors.noise import FEWEST, autocorrelation
+from detectors.noise import autocorrelation
 from detectors.shapes import unimodal_bottom
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, undetermined
 
@@ -24,6 +24,7 @@ BOUND = 0.8  # on the autocorrelation, unless something else is known
 BELOW = 0.05  # the chance that the interval begins after the bottom
 MARGIN = 0.01  # accuracy that may be lost in a window of a divergence
 RECENT = 512  # values by which the memory of the noise is judged
+MEMORY = 0.75  # of the bound: what second differences must tell as well
 LEVEL = 5  # values averaged for a level
 CURVED = 4  # degree of the polynomial that a fall is taken to follow
 RISES = {
@@ -112,17 +113,23 @@ class RisesOnline:
         return absent(self.phenomenon, self.quiet or "no rise of val_loss that chance would not explain, so far")
 
     def _outside(self) -> str:
-        """Why the noise of the last values is plainly not that of the promise."""
-        values = self.kept[-RECENT:, 1]
-        if len(values) < FEWEST:
+        """Why the noise of the last values is not that of the promise, as far as they tell.
+
+        What a cubic leaves of them has an autocorrelation over a standard error above the bound, and so, within a
+        quarter, have their second differences, which do not take a curve for memory.
+        """
+        values = self.kept[-min(RECENT, self.used // 2) :, 1]  # the first descent looks like memory
+        n, bound = len(values), self.sisters.bound
+        if n < SHORTEST:
             return ""
-        rho = float(autocorrelation(values)[0])
-        if rho - 2 / math.sqrt(len(values)) <= self.sisters.bound:
+        q, _ = np.linalg.qr(np.vander(np.linspace(-1, 1, n), 4))
+        rest = values - values.mean()
+        rest = rest - q @ (q.T @ rest)
+        rho = float(rest[1:] @ rest[:-1] / max(rest @ rest, 1e-300))
+        rho += (1 + 4 * rho) / n  # its bias
+        if rho <= bound + math.sqrt((1 - bound**2) / n) or float(autocorrelation(values)[0]) <= MEMORY * bound:
             return ""
-        return (
-            f"the noise remembers for longer (autocorrelation around {rho:.2f}) than the bound of "
-            f"{self.sisters.bound:.2g} on it"
-        )
+        return f"the noise remembers for longer (autocorrelation around {rho:.2f}) than the bound of {bound:.2g} on it"
 
     def _finding(self, window: np.ndarray) -> list[Finding]:
         """The rise of which `window`, shape (n, 3), is a part; none where it is too small, shared, or out of bounds."""

@@ -14,7 +14,8 @@ what is still to come, `double_descent` and `delayed_generalization` are told ap
 `train_above_val`, `spike` and `oscillation` have no null here under which a false alarm is bounded for ever.
 
 The domain: noise whose autocorrelation is at most the bound (0.8, or the caller's, or that of sister runs), see
-`detectors.anytime`. A run whose noise plainly remembers for longer is `undetermined`, and raises no alarm. That
+`detectors.anytime`. A run whose noise remembers for longer is `undetermined`, and raises no alarm, once it is long
+enough to tell: of flat runs with autocorrelation 0.95 many alarm before that (`experiments/online.py`). That
 training loss does not rise as well is a rule and no part of the promise, as in `detectors.overfitting`.
 
 What is told as soon as it is certain is told with the p-value that it takes, not with a smaller one for a stronger

@@ -316,9 +316,16 @@ def test_what_cannot_be_told_is_undetermined_with_the_reason(series, reason):
 
 
 def test_noise_that_remembers_for_too_long_is_undetermined():
-    val = 10 + np.cumsum(np.random.default_rng(0).standard_normal(400)) / 10
+    val = 50 + 2 * ar1(np.random.default_rng(0), 1, 600, 0.95)[0] - np.arange(600) / 20
 
-    assert "remembers for longer" in Watch(autocorrelation=0.3).replay(run_of(val))["overfitting"].reason
+    assert "remembers for longer" in Watch().replay(run_of(val))["overfitting"].reason
+
+
+def test_a_steep_descent_is_not_taken_for_memory():
+    n = np.arange(100)
+    val = 0.5 + 2 * np.exp(-n / 8) + np.maximum(n - 50, 0) / 100 + np.random.default_rng(0).normal(0, 0.01, 100)
+
+    assert Watch(autocorrelation=0.2).replay(run_of(val))["overfitting"].status == "found"
 
 
 @pytest.mark.parametrize(
