@@ -76,7 +76,7 @@ class BlowUp:
         kind = "above_start" if broken is None else "not_finite"
         onset = float(run.epochs[at])
         last = float(loss[rows[-1]])
-        before = float(run.epochs[max(at - 1, 0)])
+        before = float(run.epochs[rows[rows < at][-1]])
         what = (
             f"train_loss is not a number from epoch {run.epochs[broken]:.10g} on; the last one before it was "
             f"{loss[rows[rows < broken][-1]]:.4g}"

@@ -12,8 +12,8 @@ distribution of the largest ratio of a run is simulated with all that is estimat
 leaves is the other noise. The swings last as long as their demodulated amplitude is half of its largest.
 A line against its neighbourhood: Thomson, 1982, Spectrum estimation and harmonic analysis, Proceedings of the IEEE 70.
 
-Blind spots: fewer than eight swings; a period that changes from one swing to the next; swings of less than about
-twelve evaluations in all; a schedule of the rate that goes up and down makes the loss swing as well.
+Blind spots: fewer than eight swings; a period that changes from one swing to the next; a period under six evaluations
+where some are left out; a schedule of the rate that goes up and down makes the loss swing as well.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Oscillation:
         """Swings of validation loss."""
         if missing := run.missing(self.needs):
             return undetermined(self.phenomenon, f"{' and '.join(missing)} not logged")
-        epochs, val = run.observed("val_loss")
+        epochs, val, seen = _evenly(*run.observed("val_loss"))
         if len(val) < SHORTEST:
             return undetermined(
                 self.phenomenon, f"{len(val)} evaluations; swings need {SHORTEST} to be told from noise"
@@ -98,20 +98,22 @@ class Oscillation:
         for lo, hi in parts:
             peak = _largest_peak(val[None, lo:hi])
             p = min(1.0, _p_value(hi - lo, peak.statistic) * len(parts))
-            if p <= self.alpha and (finding := self._finding(epochs[lo:hi], val[lo:hi], peak, p)):
+            if p <= self.alpha and (finding := self._finding(epochs[lo:hi], val[lo:hi], seen[lo:hi], peak, p)):
                 findings.append(finding)
         if findings:
             return found(self.phenomenon, findings)
         return absent(self.phenomenon, "val_loss swings with no period of its own, or by less than its noise")
 
-    def _finding(self, epochs: np.ndarray, values: np.ndarray, peak: _Peak, p: float) -> Finding | None:
+    def _finding(
+        self, epochs: np.ndarray, values: np.ndarray, seen: np.ndarray, peak: _Peak, p: float
+    ) -> Finding | None:
         lo, hi = _extent(values, peak)
         if hi - lo < 8:
             return None
         inside = values[lo:hi]
-        frequency, wave = _sine(inside, peak)
+        frequency, wave = _sine(inside, seen[lo:hi], peak)
         swing = float(wave.max() - wave.min())
-        rest = inside - wave
+        rest = (inside - wave)[seen[lo:hi]]
         other = 1.4826 * float(np.median(np.abs(rest - np.median(rest)))) + float(floor(values))
         if swing < WIDTHS * other or swing < 0.005 * abs(float(np.median(inside))):
             return None
@@ -121,7 +123,7 @@ class Oscillation:
         count = int(2 * (hi - lo) * frequency)
         if count < SWINGS or end <= start:
             return None
-        step = float(np.median(np.diff(epochs)))
+        step = float(epochs[-1] - epochs[0]) / (len(epochs) - 1)
         onset, last = float(epochs[start]), float(epochs[end])
         margin = max(round(period), 3)
         return Finding(
@@ -149,6 +151,21 @@ class Oscillation:
                 "lower it, enlarge the batch, or average weights over a period. Compare checkpoints at the same phase."
             ),
         )
+
+
+def _evenly(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(epochs, values, whether seen) at even distances: what is left out is interpolated, at the next one there is."""
+    seen = np.ones(len(epochs), bool)
+    if len(epochs) < SHORTEST:
+        return epochs, values, seen
+    gaps = np.diff(epochs)
+    spacing = float(np.median(gaps))
+    count = round((epochs[-1] - epochs[0]) / spacing) + 1
+    if gaps.max() <= 1.5 * spacing or count > 2 * len(epochs):
+        return epochs, values, seen
+    grid = np.linspace(epochs[0], epochs[-1], count)
+    at = np.minimum(np.searchsorted(epochs, grid - spacing / 4), len(epochs) - 1)
+    return epochs[at], np.interp(grid, epochs, values), np.abs(epochs[at] - grid) <= spacing / 4
 
 
 def peak_statistic(values: np.ndarray) -> np.ndarray:
@@ -224,8 +241,8 @@ def _standing_out(windows: np.ndarray, least: np.ndarray) -> np.ndarray:
     return stands
 
 
-def _sine(values: np.ndarray, peak: _Peak) -> tuple[float, np.ndarray]:
-    """(frequency, wave) near the peak's in the least-squares fit of it and a parabola to `values`, shape (n,)."""
+def _sine(values: np.ndarray, seen: np.ndarray, peak: _Peak) -> tuple[float, np.ndarray]:
+    """(frequency, wave) near the peak's in the least-squares fit of it and a parabola to what is `seen` of `values`."""
     t = np.arange(len(values))
     x = np.linspace(-1, 1, len(values))
     best: tuple[float, float, np.ndarray] = (np.inf, peak.frequency, np.zeros(len(values)))
@@ -234,8 +251,8 @@ def _sine(values: np.ndarray, peak: _Peak) -> tuple[float, np.ndarray]:
         phase = 2 * np.pi * frequency * t
         parts = [np.ones_like(x), x, x**2, np.cos(phase), *([np.sin(phase)] if frequency < 0.5 else [])]
         design = np.stack(parts, axis=1)
-        fit = np.linalg.lstsq(design, values, rcond=None)[0]
-        error = float(((values - design @ fit) ** 2).sum())
+        fit = np.linalg.lstsq(design[seen], values[seen], rcond=None)[0]
+        error = float((((values - design @ fit)[seen]) ** 2).sum())
         if error < best[0]:
             best = (error, float(frequency), design[:, 3:] @ fit[3:])
     return best[1], best[2]

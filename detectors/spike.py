@@ -28,7 +28,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from detectors.claims import Claim, FalseAlarms, Robust, standard
+from detectors.claims import Claim, FalseAlarms, Recovers, Robust, standard
 from detectors.noise import autocorrelation, clipped_mean_square, despike, floor
 from detectors.null import SMALLEST_P, upper_tail
 from detectors.segments import cut
@@ -63,6 +63,7 @@ class Spike:
     needs: ClassVar[tuple[str, ...]] = ("val_loss",)
     claims: ClassVar[tuple[Claim, ...]] = standard(
         FalseAlarms(growth=1.0, heavy_tails=True),
+        Recovers(share=0.8, strength=24),  # tails that it must allow for make ten widths nothing special
         without=(Robust,),  # one outlier is what it looks for
     )
 

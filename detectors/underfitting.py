@@ -90,6 +90,8 @@ class Underfitting:
         start = noise_of(train[: max(AROUND, FEWEST + 2)]).sigma  # of one value
         if self.reference is None:
             return self._without(first, loss, gap)
+        if float(np.ptp(train)) == 0:
+            return absent(self.phenomenon, "train_loss never changes: nothing was learnt, or nothing measured")
         excess = first - self.reference
         if excess <= 0:
             return absent(self.phenomenon, f"train_loss begins at {first:.4g}, not above the reference")

@@ -389,9 +389,11 @@ def _spike(draw: st.DrawFn, s: _Scale) -> Composed:
 def _quiet(draw: st.DrawFn, s: _Scale) -> Composed:
     """Decays, drops with their falls and without, a rise of validation alone or of both."""
     rise = draw(st.sampled_from(["", "overfit", "shared"]))
-    rises = {rise: 0.2, "overfit_at": s.at(draw(_LATE)), "overfit_span": s.at(0.3)} if rise else {}
     floor = draw(st.sampled_from([0.0, 0.2]))
-    return s.spec(**_decays(draw, s), **_drops(draw, s), noise_floor=floor, **rises)
+    if not rise:
+        return s.spec(**_decays(draw, s), **_drops(draw, s), noise_floor=floor)
+    rises = {rise: 0.2, "overfit_at": s.at(draw(_LATE)), "overfit_span": s.at(0.3)}
+    return s.spec(decay=s.time(0.05), train_decay=s.time(0.05), noise_floor=floor, **rises)
 
 
 def _blow_up(draw: st.DrawFn, s: _Scale) -> Composed:
@@ -403,8 +405,12 @@ def _oscillation(draw: st.DrawFn, s: _Scale) -> Composed:
         swing=s.size,
         swing_at=s.at(draw(st.sampled_from([0.4, 0.3]))),
         swing_span=s.at(0.5),
-        swing_period=draw(st.sampled_from([2, 4, 6])),
+        swing_period=draw(st.sampled_from([6, 7, 8])),
     )
+
+
+def _oscillation_at_a_corner(draw: st.DrawFn, s: _Scale) -> Composed:
+    return dataclasses.replace(_oscillation(draw, s), swing_period=6)
 
 
 def _underfitting(draw: st.DrawFn, s: _Scale) -> Composed:
@@ -475,6 +481,7 @@ _WITH: dict[str, _Draw] = {
 _CORNER: dict[str, _Draw] = {
     Phenomenon.OVERFITTING: _overfitting_at_a_corner,
     Phenomenon.LOSS_ACCURACY_DIVERGENCE: _divergence_at_a_corner,
+    Phenomenon.OSCILLATION: _oscillation_at_a_corner,
     Phenomenon.DOUBLE_DESCENT: _double_descent_at_a_corner,
 }
 _WITHOUT: dict[str, _Draw] = {
