@@ -659,6 +659,15 @@ def test_the_page_follows_the_theme_while_it_is_open(opened):
     assert tab.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(22, 22, 22)"
 
 
+def test_a_phone_shows_the_first_words_and_the_whole_loss_on_its_first_screen(opened):
+    tab = opened(viewport={"width": 390, "height": 740}, has_touch=True)
+    loss, said = tab.locator(".panel").first.bounding_box(), tab.locator(".lead strong").bounding_box()
+
+    assert said["y"] + said["height"] < loss["y"]
+    assert loss["y"] + loss["height"] < 740
+    assert tab.locator(".rest").bounding_box()["y"] > loss["y"]
+
+
 @pytest.mark.parametrize("diagnoses", [[DIAGNOSED], SEVERAL], ids=["one run", "several"])
 def test_a_phone_shows_it_without_scrolling_sideways_and_with_room_for_fingers(opened, diagnoses):
     tab = opened(*diagnoses, viewport={"width": 360, "height": 740}, has_touch=True)

@@ -39,7 +39,7 @@ def parse(source: Source) -> list[Table]:
         raise Unreadable("this data set is not complete; the command that began it goes on with it")
     try:
         files = [str(shard["file"]) for shard in json.loads(source.inner(MANIFEST).text)["shards"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):  # lists within lists
         raise Unreadable(f"its {MANIFEST} is damaged") from None
     if len(set(files)) < len(files):
         raise Unreadable(f"its {MANIFEST} lists a file twice")

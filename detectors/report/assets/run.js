@@ -147,7 +147,7 @@ function runView(run) {
   const view = el("article", { class: "run" },
     el("header", {}, el("h1", { tabindex: -1 }, run.run), el("p", { class: "soft" }, `${run.epochs} rows, epochs ${epoch(run.first)} to ${epoch(run.last)}`, run.source && run.source !== run.run ? el("span", {}, " · ", run.source) : null)),
     el("div", { class: "reading" },
-      el("p", { class: "lead" }, el("strong", {}, run.headline), run.rest ? " " + run.rest : ""),
+      el("p", { class: "lead" }, el("strong", {}, run.headline), run.rest ? " " : "", run.rest ? el("span", { class: "rest" }, run.rest) : null),
       run.reading.advice.length ? el("section", { class: "advice" }, el("h2", {}, "What to do first"), el("ol", {}, run.reading.advice.map((a) => el("li", {}, a)))) : null),
     el("div", { class: "split" },
       el("section", { class: "figure", "aria-label": "Curves" },
