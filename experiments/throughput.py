@@ -198,8 +198,8 @@ def long() -> list[Row]:
             unit="MiB", against=f"up to the end of {LONG // 20:,}", beside=seen[0] / 2**20, aim=1.1),
         Row(row="long", what=f"a million composed runs (projected from {LONG:,})", value=million / 60,
             unit="core-minutes"),
-        Row(row="long", what="ten billion composed runs (projected likewise)", value=billions / 3600 / 24 / 365.25,
-            unit="core-years"),
+        Row(row="long", what="ten billion composed runs (projected likewise)", value=billions / 3600 / 24,
+            unit="core-days"),
         Row(row="long", what="room for ten billion (projected likewise)", value=TEN_BILLION / LONG * room / 2**40,
             unit="TiB"),
     ]  # fmt: skip
