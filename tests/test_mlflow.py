@@ -67,3 +67,13 @@ def test_reading_leaves_the_database_as_it_is(tmp_path):
 
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
     assert (tmp_path / "mlflow.db").read_bytes() == (STORES / "mlflow.db").read_bytes()
+
+
+def test_a_step_beyond_all_numbers_is_damage_and_no_error(tmp_path):
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "meta.yaml").write_text("run_name: seed 0\n")
+    (tmp_path / "metrics" / "val_loss").write_text(f"1 3.0 0\n2 2.0 1\n3 1.0 {'9' * 400}\n")
+    (run,) = read(tmp_path)
+
+    assert list(run["val_loss"]) == [3, 2]
+    assert "lines that are not time, value and step are left out: 1" in run.notes

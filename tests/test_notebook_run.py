@@ -17,6 +17,7 @@ SHOWN = (  # what each block of the page shows: the kind, and what stands in it
     ("image/png", ""),
     ("image/png", ""),
     ("text/html", "onset (band)"),
+    ("text/html", "runs with it"),
 )
 
 

@@ -66,7 +66,7 @@ def _of_folder(source: Source) -> Table:
             for line in lines:  # time, value, step
                 try:
                     _, value, step = line.split()
-                    metric[int(step)] = float(value)
+                    metric[np.int64(step).item()] = float(value)  # a step beyond 64 bits is damage
                 except (ValueError, OverflowError):
                     broken += bool(line.strip())
     notes = [f"lines that are not time, value and step are left out: {broken}"] if broken else []
