@@ -62,6 +62,10 @@ class BlowUp:
         silent, short = _silence(run, known)
         broken = min([*infinite[:1].tolist(), *([silent] if silent is not None else [])], default=None)
         rows = np.flatnonzero(known)
+        if broken is None and len(rows) < FEWEST + 2:
+            return undetermined(
+                self.phenomenon, f"{len(rows)} values of train_loss; {FEWEST + 2} are needed to know a rise from noise"
+            )
         above, p = self._above(loss[rows], broken is not None and broken >= rows[-1])
         if broken is None and above is None:
             if short:
