@@ -22,8 +22,8 @@ import numpy as np
 from scipy.special import stdtr
 
 from detectors.claims import Claim, FalseAlarms, Monotone, PValues, standard
-from detectors.noise import FEWEST, noise_of
 from detectors.null import SMALLEST_P
+from detectors.steady_noise import FEWEST, noise_of
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["BlowUp"]

@@ -25,9 +25,9 @@ from scipy.special import stdtr
 
 from detectors.claims import Claim, Coverage, FalseAlarms, KnownAt, Monotone, standard
 from detectors.climb import LARGEST, SHORTEST, climbs
-from detectors.noise import despike, moving_average, noise_of
 from detectors.null import SMALLEST_P
 from detectors.segments import cut
+from detectors.steady_noise import despike, moving_average, noise_of
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["DelayedGeneralization"]
@@ -93,7 +93,7 @@ class DelayedGeneralization:
         freedom = max(noise.independent(8 * LEVEL) - 1, 3.0)
         below = float(stdtr(freedom, -(half - float(before.mean())) / noise.se_of_mean(len(before))))
         p = max(below, climb.p_value, SMALLEST_P)
-        if p > self.alpha or not climb.rises:
+        if p > self.alpha or not climb.found:
             return absent(self.phenomenon, "val_accuracy climbs late, but not beyond its noise")
         return found(self.phenomenon, [self._finding(run, epochs, since, at, crossing, fit, low, high, p)])
 

@@ -58,8 +58,6 @@ class DoubleDescent:
             )
         drops = sorted({d for d in cut(run).among(run, epochs) if 0 < d < len(val)})
         result = rising(val, drops, self.alpha, self.level)
-        if not result.pieces:
-            return undetermined(self.phenomenon, f"no {SHORTEST} evaluations in a row at one learning rate")
         rates = run["learning_rate"][np.searchsorted(run.epochs, epochs)] if "learning_rate" in run else None
         pairs = []
         for s in result.stretches:

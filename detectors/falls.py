@@ -20,16 +20,14 @@ to 0.8, normal noise, Student's t with four degrees of freedom, and noise that g
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from detectors.noise import LAGS, RHO_GRID, RHO_MOST, clipped_mean_square, floor, mean_square, misfit
-from detectors.null import SMALLEST_P, upper_tail
+from detectors.noise import RHO_MOST, clipped_mean_square, floor, likeliest, mean_square
+from detectors.null import SMALLEST_P, read_rows, upper_tail
 from detectors.vocabulary import Run
 
 __all__ = ["SHORTEST", "SuddenFall", "fall_statistic", "sudden_falls"]
@@ -40,7 +38,8 @@ BELOW, STAYS = 8, 4  # each of the next 4 values lies below each of the last 8
 AT_ONCE = 1 / 3  # of the step must be made between two evaluations
 LEAST = 1e-100  # of the largest value: the least width of the noise, so that nothing is divided by zero
 GAP = 1.5  # times the median distance of two evaluations
-MEMORY = 24  # values of a window whose autocorrelation is told
+MEMORY = 24  # values of a window whose autocorrelation is told, ...
+LAGS = (1, 2, 4)  # ... by second differences at these lags
 SHORTEST = AROUND + min(after for _, after in WINDOWS)  # values that the test needs
 LARGEST = 1024  # the longest series that was simulated; a longer one counts as several
 
@@ -224,8 +223,7 @@ def _memory(values: np.ndarray) -> np.ndarray:
     starts = np.linspace(0, n - size, max(2 * (n // size) - 1, 1)).round().astype(int)
     pieces = np.stack([values[..., s : s + size] for s in starts], axis=-2)
     v = np.log(np.stack([np.maximum(mean_square(pieces, k), np.finfo(float).tiny) for k in LAGS], axis=-1))
-    ratio = np.median(v[..., 1:] - v[..., :1], axis=-2)
-    told: np.ndarray = np.minimum(RHO_GRID[np.argmin(misfit(ratio, LAGS), axis=-1)], RHO_MOST)
+    told: np.ndarray = np.minimum(likeliest(np.median(v - v[..., :1], axis=-2), LAGS), RHO_MOST)
     return told
 
 
@@ -233,20 +231,16 @@ def _p_value(n: int, statistic: float) -> float:
     """The chance of a largest statistic of this size in a null series of n values."""
     lengths, levels, points = _table()
     i = int(np.searchsorted(lengths, min(n, LARGEST)))
-    rows = points[max(i - 1, 0) : i + 1].max(axis=0)  # the worse of the two lengths on either side
-    p = upper_tail(statistic, rows, np.log(levels))
+    worse = points[max(i - 1, 0) : i + 1].max(axis=0)  # the worse of the two lengths on either side
+    p = upper_tail(statistic, worse, np.log(levels))
     return min(1.0, max(p * -(-n // LARGEST), SMALLEST_P))
 
 
 @lru_cache(maxsize=1)
 def _table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(lengths, levels descending, upper points of shape (lengths, levels)) as in `falls_null.csv`."""
-    lines = files("detectors").joinpath("falls_null.csv").read_text().splitlines()
-    rows = [
-        (int(row["length"]), float(row["level"]), float(row["value"]))
-        for row in csv.DictReader(line for line in lines if not line.startswith("#"))
-    ]
-    lengths = sorted({n for n, _, _ in rows})
-    levels = sorted({level for _, level, _ in rows}, reverse=True)
-    points = {(n, level): value for n, level, value in rows}
+    found = [(int(r["length"]), float(r["level"]), float(r["value"])) for r in read_rows("falls_null.csv")]
+    lengths = sorted({n for n, _, _ in found})
+    levels = sorted({level for _, level, _ in found}, reverse=True)
+    points = {(n, level): value for n, level, value in found}
     return np.array(lengths), np.array(levels), np.array([[points[n, v] for v in levels] for n in lengths])

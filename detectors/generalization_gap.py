@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from detectors.claims import Claim, KnownAt, standard
+from detectors.claims import Claim, FalseAlarms, KnownAt, standard
 from detectors.climb import SHORTEST
 from detectors.noise import Noise, despike, moving_average, noise_of
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
@@ -46,7 +46,7 @@ class GeneralizationGap:
     window: int = 5
     phenomenon: ClassVar[str] = Phenomenon.GENERALIZATION_GAP
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
-    claims: ClassVar[tuple[Claim, ...]] = standard(without=(KnownAt,))
+    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True), without=(KnownAt,))
 
     def detect(self, run: Run) -> Verdict:
         """The last time the gap rises above a tenth of the lowest validation loss."""

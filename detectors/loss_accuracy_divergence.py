@@ -24,7 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.claims import STANDARD, Claim
+from detectors.claims import Claim, FalseAlarms, standard
 from detectors.climb import SHORTEST
 from detectors.noise import despike
 from detectors.rising import RisingStretch, levels, rising
@@ -52,7 +52,7 @@ class LossAccuracyDivergence:
     blind: float = 0.03
     phenomenon: ClassVar[str] = Phenomenon.LOSS_ACCURACY_DIVERGENCE
     needs: ClassVar[tuple[str, ...]] = ("val_loss", "val_accuracy")
-    claims: ClassVar[tuple[Claim, ...]] = STANDARD
+    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss over which validation accuracy does not fall."""
@@ -64,8 +64,6 @@ class LossAccuracyDivergence:
                 self.phenomenon, f"{len(val)} evaluations; a rise needs {SHORTEST} to be told from noise"
             )
         result = rising(val, cut(run).among(run, epochs), self.alpha, self.level)
-        if not result.pieces:
-            return undetermined(self.phenomenon, f"no {SHORTEST} evaluations in a row at one learning rate")
         findings, unclear = [], []
         for s in result.stretches:
             if s.height < self.smallest * abs(s.bottom_level):
@@ -78,7 +76,6 @@ class LossAccuracyDivergence:
             elif change >= -margin:
                 share = _calibration(run, epochs, s, start, start + change)
                 findings.append(self._finding(s, epochs, change, se, start, margin, share))
-        assert result.smallest is not None
         least = result.smallest / max(abs(float(despike(val).min())), 1e-300)
         if findings:
             return found(self.phenomenon, findings, least)

@@ -4,11 +4,9 @@ The onset is the first epoch at the new rate, the end the bottom of the next ris
 drop or the end of the run. Truth is the twin without the drop; a log has no twin, so the effect is what the curve shows
 against the line on which it was going.
 
-Method: a straight line with the level of the last 15 evaluations before the drop and the slope of the last 30,
-continued past it; where the loss was rising the level alone, which lies below any rise, whether it goes on or has
-ended. The mean of the 4 and of the 12 evaluations after the drop below it, against the noise of both sides and of the
-line. One-sided, with one test counted per drop and horizon. A level where the loss was rising, and a straight line
-where it was falling ever more slowly, both understate the effect.
+Method: the means of the 4 and of the 12 evaluations after the drop against the line that the curve was on, in units of
+the noise; the null distribution is simulated (`detectors.continuation`). One test is counted for each drop. That
+understates the effect.
 Why: SGD noise keeps the loss above the bottom of its valley in proportion to the rate; a lower rate removes that part
 at once, and leaves what is memorised (Zhang et al., 2019, arXiv:1907.04164, for the quadratic model).
 
@@ -23,20 +21,18 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
-from detectors.claims import STANDARD, Claim
+from detectors.claims import Claim, FalseAlarms, standard
+from detectors.climb import SHORTEST as SHORTEST_RISE
+from detectors.continuation import AFTER, BEFORE, HORIZONS, continued, least_ratio, p_value
 from detectors.falls import SHORTEST
-from detectors.noise import FEWEST, Noise, autocorrelation, despike, moving_average, width
+from detectors.noise import FEWEST, Noise, despike, moving_average
 from detectors.rising import rising
 from detectors.segments import cut, segments
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["LrDropRelief"]
 
-LINE = 30  # evaluations before the drop that give the slope of the line, and ...
-LEVEL = 15  # ... that give its level
-HORIZONS = (4, 12)  # evaluations after the drop that are held against it
 SMOOTH = 5  # values averaged for a best level
 
 
@@ -53,7 +49,7 @@ class LrDropRelief:
     smallest: float = 0.005
     phenomenon: ClassVar[str] = Phenomenon.LR_DROP_RELIEF
     needs: ClassVar[tuple[str, ...]] = ("val_loss",)
-    claims: ClassVar[tuple[Claim, ...]] = STANDARD
+    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
 
     def detect(self, run: Run) -> Verdict:
         """Drops after which validation loss is below the line that it was on."""
@@ -69,24 +65,29 @@ class LrDropRelief:
             return absent(self.phenomenon, f"no drop in the {how}")
         smooth = despike(val)
         pieces = segments(len(val), drops)
-        tests = len(drops) * len(HORIZONS)
-        relapses = rising(val, drops, self.alpha, self.level).stretches
+        relapses = rising(val, drops, self.alpha, self.level).stretches if len(val) >= SHORTEST_RISE else ()
         findings, unclear, least = [], [], []
         for (before, d), (_, end) in pairwise(pieces):
             if d - before < FEWEST or end - d < HORIZONS[0]:
                 unclear.append(f"too few evaluations around epoch {epochs[d]:.10g}")
                 continue
-            noise = _noise(val, before, d, end)
-            p, improvement, needed = _against_line(smooth, before, d, end, noise, self.alpha / tests)
+            settled = max(before + (d - before) // 4, d - BEFORE)  # past the fast changes at the start of a piece
+            if d - settled < FEWEST:
+                settled = before
+            others = [smooth[lo:hi] for lo, hi in pieces if (hi <= before or lo >= end) and hi - lo >= FEWEST]
+            sides = continued(smooth[settled:d], smooth[d:end], others)
+            sizes = d - settled, end - d, d - settled + min(end - d, AFTER) + sum(len(o) for o in others)
+            needed = least_ratio(self.alpha / len(drops), *sizes) * float(sides.least)
+            p = min(1.0, p_value(float(sides.ratio), *sizes) * len(drops))
             base = abs(float(smooth[max(before, d - SMOOTH) : d].mean()))
             least.append(needed / max(base, 1e-300))
-            if min(1.0, p * tests) <= self.alpha and improvement > self.smallest * base:
+            improvement = float(sides.improvement)
+            if p <= self.alpha and improvement > self.smallest * base:
                 relapse = next((s for s in relapses if d <= s.bottom < end), None)
                 finish = relapse.bottom if relapse else end - 1
                 top = relapse.top if relapse else None
-                findings.append(
-                    self._finding(epochs, smooth, d, finish, top, min(1.0, p * tests), improvement, noise, where.logged)
-                )
+                noise = sides.noise[0].one(), sides.noise[1].one()
+                findings.append(self._finding(epochs, smooth, d, finish, top, p, improvement, noise, where.logged))
         smallest = min(least) if least else None
         if findings:
             return found(self.phenomenon, findings, smallest)
@@ -103,14 +104,14 @@ class LrDropRelief:
         top: int | None,
         p: float,
         improvement: float,
-        noise: _Sides,
+        noise: tuple[Noise, Noise],
         logged: bool,
     ) -> Finding:
         def best(values: np.ndarray) -> float:
             return float(moving_average(values, min(SMOOTH, len(values))).min())
 
         before, after = best(val[:d]), best(val[d : finish + SMOOTH])
-        margin = 2 * float(np.hypot(noise.before.se_of_mean(SMOOTH), noise.after.se_of_mean(SMOOTH)))
+        margin = 2 * float(np.hypot(noise[0].se_of_mean(SMOOTH), noise[1].se_of_mean(SMOOTH)))
         new_best = after < before
         clear = abs(before - after) > margin
         level_before = float(val[max(d - SMOOTH, 0) : d].mean())
@@ -144,8 +145,8 @@ class LrDropRelief:
                 "best_before": before,
                 "best_after": after,
                 "beats_best_before": ("yes" if new_best else "no") + ("" if clear else ", within the noise"),
-                "noise_before": noise.before.sigma,
-                "noise_after": noise.after.sigma,
+                "noise_before": noise[0].sigma,
+                "noise_after": noise[1].sigma,
             },
             explanation=(
                 f"the drop at epoch {onset:.10g} takes val_loss from {level_before:.4g} to {after:.4g}. "
@@ -160,50 +161,3 @@ class LrDropRelief:
                 else f"The best checkpoint lies before epoch {onset:.10g}: drop the rate earlier, or average weights."
             ),
         )
-
-
-@dataclass(frozen=True)
-class _Sides:
-    """The noise before and after a drop, and how many independent values it was told from."""
-
-    before: Noise
-    after: Noise
-    freedom: float
-
-
-def _noise(val: np.ndarray, before: int, d: int, end: int) -> _Sides:
-    settled = max(before + (d - before) // 4, d - 2 * LINE)  # past the fast changes at the start of a piece
-    left, right = despike(val[settled:d]), despike(val[d : min(end, d + LINE)])
-    if len(left) < FEWEST:
-        left = despike(val[before:d])
-    if len(right) < FEWEST:
-        right = left
-    rho, upper = autocorrelation(left, margin=1.5)
-    sides = [Noise(float(width(side, upper)), float(rho), float(upper)) for side in (left, right)]
-    freedom = sum(noise.independent(len(side)) for noise, side in zip(sides, (left, right), strict=True)) - 3
-    return _Sides(sides[0], sides[1], max(freedom, 3.0))
-
-
-def _against_line(
-    val: np.ndarray, before: int, d: int, end: int, noise: _Sides, alpha: float
-) -> tuple[float, float, float]:
-    """(smallest p over the horizons, improvement there, the least improvement that alpha would have allowed)."""
-    w = min(LEVEL, d - before)
-    long = max(w, min(LINE, 3 * (d - before) // 4))
-    x = np.arange(long) - (long - 1) / 2
-    slope = min(float(x @ val[d - long : d] / (x @ x)), 0.0)
-    level = float(val[d - w : d].mean())
-    # the slope's error grows with the noise's memory as a mean's
-    per_value = noise.before.se_of_mean(long) * np.sqrt(long) / np.sqrt(x @ x) if slope else 0.0
-    out = []
-    for horizon in HORIZONS:
-        h = min(horizon, end - d)
-        ahead = (w + h) / 2  # from the middle of the one mean to the middle of the other
-        improvement = level + slope * ahead - float(val[d : d + h].mean())
-        parts = noise.before.se_of_mean(w), noise.after.se_of_mean(h), per_value * ahead
-        se = float(np.sqrt(sum(part**2 for part in parts)))
-        needed = -float(stdtrit(noise.freedom, alpha)) * se
-        z = improvement / se if se > 0 else 0.0
-        out.append((float(stdtr(noise.freedom, -z)), improvement, needed))
-    p, improvement, _ = min(out)
-    return p, improvement, min(o[2] for o in out)

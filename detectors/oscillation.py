@@ -29,9 +29,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import median_filter
 
 from detectors.claims import Claim, FalseAlarms, standard
-from detectors.noise import autocorrelation, floor, moving_average
 from detectors.null import SMALLEST_P, upper_tail
 from detectors.segments import cut, segments
+from detectors.steady_noise import autocorrelation, floor, moving_average
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["SHORTEST", "Oscillation", "peak_statistic"]

@@ -3,13 +3,12 @@
 The onset is the (flat) bottom of the expected validation loss, the checkpoint to keep; the effect is the height that
 the curve climbs from there (its prominence), in units of the loss and relative to the bottom.
 
-Method: the run is cut at its drops of the learning rate; each piece is tested for a climb (`detectors.climb`:
-multiscale contrasts, the null simulated with the noise estimated); rises that persist through a drop are joined. The
-onset is the bottom of the unimodal least-squares fit, its interval comes from the same simultaneous statements. A rise
-that the training loss shares is not overfitting. Rises under 1 % of the bottom are left unsaid.
+Method: the noise is measured between the drops of the learning rate, and the whole run is tested for climbs
+(`detectors.climb`: multiscale contrasts, the null simulated with the noise estimated). The onset is the bottom of the
+unimodal least-squares fit, its interval comes from the same simultaneous statements. A rise that the training loss
+shares is not overfitting. Rises under 1 % of the bottom are left unsaid.
 
-Blind spots: a rise of less than a dozen evaluations; one spread over several drops, too slow for each piece; a
-validation set that changes during training; noise whose level changes much within a piece.
+Blind spots: a rise of less than a dozen evaluations; a validation set that changes during training.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from detectors.claims import STANDARD, Claim
+from detectors.claims import Claim, FalseAlarms, standard
 from detectors.climb import SHORTEST
 from detectors.noise import despike
 from detectors.rising import RisingStretch, levels, rising
@@ -25,6 +24,8 @@ from detectors.segments import cut
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["Overfitting"]
+
+WINDOW = 9  # values averaged for the level of the training loss at either end of a rise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Overfitting:
     blind: float = 0.25
     phenomenon: ClassVar[str] = Phenomenon.OVERFITTING
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
-    claims: ClassVar[tuple[Claim, ...]] = STANDARD
+    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss during which training loss did not get worse."""
@@ -55,19 +56,16 @@ class Overfitting:
             )
         drops = cut(run).among(run, epochs)
         result = rising(val, drops, self.alpha, self.level)
-        if not result.pieces:
-            return undetermined(self.phenomenon, f"no {SHORTEST} evaluations in a row at one learning rate")
         findings, shared = [], 0
         for s in result.stretches:
             if s.height < self.smallest * abs(s.bottom_level):
                 continue
-            before, after, se = levels(train, s)
+            before, after, se = levels(train, s, WINDOW)
             # where training is too noisy to tell, half as high a rise of its own is enough to leave it open
             if after - before > max(self.smallest * abs(before), min(2 * se, s.height / 2)):
                 shared += 1
             else:
                 findings.append(self._finding(s, epochs.tolist(), before, after))
-        assert result.smallest is not None
         least = result.smallest / max(abs(float(despike(val).min())), 1e-300)
         if findings:
             return found(self.phenomenon, findings, least)

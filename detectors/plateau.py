@@ -29,9 +29,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import stdtr, stdtrit
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, Monotone, Recovers, standard
-from detectors.noise import autocorrelation, clipped_mean_square, despike, floor, moving_average
 from detectors.null import SMALLEST_P
 from detectors.segments import cut
+from detectors.steady_noise import autocorrelation, clipped_mean_square, despike, floor, moving_average
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["Plateau"]

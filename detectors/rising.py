@@ -1,24 +1,25 @@
-"""The rises of a validation loss: the climb test on each piece between drops, put together by persistence.
+"""The rises of a validation loss: the climb test with a width of the noise for each piece between drops.
 
-The pieces are tested apart since a drop changes the noise; a rise that goes on through a drop is joined again.
+The pieces are measured apart since a drop changes the noise, and tested together: a rise may go on through a drop.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import log, sqrt
 
 import numpy as np
 
-from detectors.climb import LARGEST, SHORTEST, Climbs, bottom_bounds, climbs
-from detectors.noise import FEWEST, Noise, despike, noise_of
+from detectors.climb import LARGEST, SHORTEST, Climb, Climbs, bottom_bounds, climbs
+from detectors.noise import FEWEST, LOG_WIDTH, Noise, despike, floor, mean_square, noise_of
 from detectors.segments import segments
 from detectors.shapes import rises, unimodal_bottom
 
 __all__ = ["RisesFound", "RisingStretch", "levels", "rising"]
 
 LEVEL = 5  # values averaged for the level at a bottom, at a top or beside a drop
-VISIBLE = 3.0  # standard errors by which a drop must move a curve to cut it
+VISIBLE = 3.0  # standard errors by which a drop must move a curve or the width of its noise, to cut it
 
 
 @dataclass(frozen=True)
@@ -52,56 +53,40 @@ class RisingStretch:
 
 @dataclass(frozen=True)
 class RisesFound:
-    """All significant rises, the lowest height that could have been seen in the best piece, and the pieces tested."""
+    """All significant rises in order, and the lowest height that could have been seen where the noise is least."""
 
     stretches: tuple[RisingStretch, ...]
-    smallest: float | None
-    pieces: int
+    smallest: float
 
 
 def rising(values: np.ndarray, drops: list[int], alpha: float, level: float) -> RisesFound:
-    """Rises of `values` (shape (n,), finite) with at most `alpha` false alarms a series.
+    """Rises of `values` (shape (n,), n >= SHORTEST, finite) with at most `alpha` false alarms a series.
 
     `drops` are positions at which the rate drops; `level` is the confidence of the bottoms' intervals.
     """
-    if len(values) < SHORTEST:
-        return RisesFound((), None, 0)
-    pieces = [(lo, hi) for lo, hi in segments(len(values), _visible(values, drops)) if hi - lo >= SHORTEST]
-    found: list[RisingStretch] = []
-    smallest = []
-    clean = [despike(values[lo:hi]) for lo, hi in pieces]
-    for i, (lo, hi) in enumerate(pieces):
-        step = -(-(hi - lo) // LARGEST)  # a longer piece is averaged in blocks of `step` values first
-        n = (hi - lo) // step
-        reduced = values[lo : lo + n * step].reshape(n, step).mean(1)
-        others = [] if step > 1 else [c for j, c in enumerate(clean) if j != i]
-        result = climbs(reduced, alpha / len(pieces), others)
-        smallest.append(result.smallest)
-        start = 0
-        for rise in result.rises:
-            if rise.b <= start:
-                continue  # a rise within the one before it
-            stretch = _stretch(reduced, start, rise.b, result, alpha / len(pieces), level)
-            if stretch is not None:
-                found.append(_moved(stretch, lo, step, hi, len(pieces), hi < len(values)))
-                start = rise.b
-    return RisesFound(_joined(found), min(smallest) if smallest else None, len(pieces))
+    step = -(-len(values) // LARGEST)  # a longer series is averaged in blocks of `step` values first
+    n = len(values) // step
+    reduced = values[: n * step].reshape(n, step).mean(1)
+    cuts = _visible(reduced, [d // step for d in drops])
+    result = climbs(reduced, alpha, cuts)
+    smooth = despike(reduced)
+    found, start = [], 0
+    for climb in sorted(result.found, key=lambda c: c.bottom):
+        stretch = _stretch(smooth, start, climb, result, cuts, alpha, level)
+        if stretch is not None:
+            found.append(_moved(stretch, step, len(values)))
+            start = climb.top
+    return RisesFound(_joined(found), result.smallest)
 
 
 def _visible(values: np.ndarray, drops: list[int]) -> list[int]:
-    """The drops that move the curve, so that the pieces beside them differ; pieces too short to test are joined."""
+    """The drops that move the curve or its noise, so that the pieces beside them differ; too short ones are joined."""
     kept = sorted({d for d in drops if 0 < d < len(values)})
     if not kept:
         return []
     smooth = despike(values)
     while kept:
-        strength = []
-        for (lo, d), (_, hi) in pairwise(segments(len(values), kept)):
-            before, after = smooth[max(lo, d - LEVEL) : d], smooth[d : min(hi, d + LEVEL)]
-            around = smooth[max(lo, d - 2 * SHORTEST) : d]
-            noise = noise_of(around if len(around) >= FEWEST else smooth)
-            se = np.hypot(noise.se_of_mean(len(before)), noise.se_of_mean(len(after)))
-            strength.append(abs(float(after.mean() - before.mean())) / se)
+        strength = [_strength(smooth, lo, d, hi) for (lo, d), (_, hi) in pairwise(segments(len(values), kept))]
         short = [
             i for i, (a, b) in enumerate(pairwise([0, *kept, len(values)])) if b - a < SHORTEST
         ]  # a piece too short goes to the neighbour from which it differs less
@@ -111,6 +96,19 @@ def _visible(values: np.ndarray, drops: list[int]) -> list[int]:
             break
         del kept[weakest]
     return kept
+
+
+def _strength(values: np.ndarray, lo: int, d: int, hi: int) -> float:
+    """Standard errors by which the level, or the logarithm of the width of the noise, changes at position d."""
+    left, right = values[max(lo, d - 2 * SHORTEST) : d], values[d : min(hi, d + 2 * SHORTEST)]
+    before, after = left[-LEVEL:], right[:LEVEL]
+    noise = noise_of(left if len(left) >= FEWEST else values)
+    se = np.hypot(noise.se_of_mean(len(before)), noise.se_of_mean(len(after)))
+    moves = abs(float(after.mean() - before.mean())) / float(se)
+    if min(len(left), len(right)) < FEWEST:
+        return moves
+    jitter = [float(max(np.sqrt(mean_square(side, 1)), floor(side))) for side in (left, right)]
+    return max(moves, abs(log(jitter[1] / jitter[0])) / sqrt(LOG_WIDTH * (1 / len(left) + 1 / len(right))))
 
 
 def levels(values: np.ndarray, stretch: RisingStretch, window: int = LEVEL) -> tuple[float, float, float]:
@@ -136,51 +134,54 @@ def _level(values: np.ndarray, at: int, window: int, lo: int, hi: int) -> tuple[
 
 
 def _stretch(
-    values: np.ndarray, start: int, top: int, result: Climbs, alpha: float, level: float
+    values: np.ndarray, start: int, climb: Climb, result: Climbs, cuts: list[int], alpha: float, level: float
 ) -> RisingStretch | None:
-    scale, noise, pool = result.scale, result.noise, result.pool
-    smooth = despike(values)
-    bottom = start + unimodal_bottom(smooth[start : top + 1])
+    """The rise in full; `start` is the top of the one before."""
+    scale, top = climb.scale, climb.top
+    pieces = segments(len(values), cuts)
+    here, there = (next(i for i, piece in enumerate(pieces) if at < piece[1]) for at in (climb.bottom, top))
+    bottom = max(start, pieces[here][0])
+    bottom += unimodal_bottom(values[bottom : top + 1])
     if bottom >= top:
         return None
     end = min(len(values), top + scale)
-    lo, hi = bottom_bounds(values[start:end], noise, pool, (1 - level) / 2)
-    _, known = bottom_bounds(values[start:end], noise, pool, alpha)
+    part, width = values[start:end], result.width[start:end]
+    lo, hi = bottom_bounds(part, width, result.rho_upper, len(result.noise), (1 - level) / 2)
+    _, known = bottom_bounds(part, width, result.rho_upper, len(result.noise), alpha)
+    here = next(i for i, piece in enumerate(pieces) if bottom < piece[1])
+    around_bottom = max(start, pieces[here][0]), min(end, pieces[here][1])
+    around_top = max(start, pieces[there][0]), pieces[there][1]
     return RisingStretch(
         bottom=bottom,
         top=top,
         interval=(min(start + lo, bottom), max(start + hi, bottom)),
         known=max(start + known, bottom),
-        bottom_level=_level(smooth, bottom, min(LEVEL, scale), start, end)[0],
-        top_level=_level(smooth, top, min(LEVEL, scale), start, len(values))[0],
-        p_value=result.p_value,
+        bottom_level=_level(values, bottom, min(LEVEL, scale), *around_bottom)[0],
+        top_level=_level(values, top, min(LEVEL, scale), *around_top)[0],
+        p_value=climb.p_value,
         scale=scale,
-        noise=noise,
+        noise=result.noise[here],
         ends=top + scale < len(values),
-        around_bottom=(start, end),
-        around_top=(start, len(values)),
+        around_bottom=around_bottom,
+        around_top=around_top,
     )
 
 
-def _moved(s: RisingStretch, lo: int, step: int, hi: int, pieces: int, dropped: bool) -> RisingStretch:
-    """The stretch in positions of the whole series, its p-value corrected for the number of pieces."""
+def _moved(s: RisingStretch, step: int, size: int) -> RisingStretch:
+    """The stretch in positions of the whole series of `size` values, not of blocks of `step`."""
 
     def to(position: int) -> int:
-        return min(lo + position * step + step // 2, hi - 1)
+        return min(position * step + step // 2, size - 1)
 
-    return RisingStretch(
+    return replace(
+        s,
         bottom=to(s.bottom),
         top=to(s.top),
-        interval=(lo + s.interval[0] * step, min(lo + (s.interval[1] + 1) * step - 1, hi - 1)),
+        interval=(s.interval[0] * step, min((s.interval[1] + 1) * step - 1, size - 1)),
         known=to(s.known),
-        bottom_level=s.bottom_level,
-        top_level=s.top_level,
-        p_value=min(1.0, s.p_value * pieces),
         scale=s.scale * step,
-        noise=s.noise,
-        ends=s.ends or dropped,
-        around_bottom=(lo + s.around_bottom[0] * step, min(lo + s.around_bottom[1] * step, hi)),
-        around_top=(lo + s.around_top[0] * step, hi),
+        around_bottom=(s.around_bottom[0] * step, min(s.around_bottom[1] * step, size)),
+        around_top=(s.around_top[0] * step, size if s.around_top[1] * step + step > size else s.around_top[1] * step),
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detectors.anytime import MOST, SHORTEST, SPAN, between, due, memory, weight, window_p
-from detectors.noise import autocorrelation
+from detectors.noise import estimate
 from detectors.shapes import unimodal_bottom
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, undetermined
 
@@ -127,7 +127,7 @@ class RisesOnline:
         rest = rest - q @ (q.T @ rest)
         rho = float(rest[1:] @ rest[:-1] / max(rest @ rest, 1e-300))
         rho += (1 + 4 * rho) / n  # its bias
-        if rho <= bound + math.sqrt((1 - bound**2) / n) or float(autocorrelation(values)[0]) <= MEMORY * bound:
+        if rho <= bound + math.sqrt((1 - bound**2) / n) or float(estimate(values)[0].rho) <= MEMORY * bound:
             return ""
         return f"the noise remembers for longer (autocorrelation around {rho:.2f}) than the bound of {bound:.2g} on it"
 

@@ -29,9 +29,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from detectors.claims import Claim, FalseAlarms, Recovers, Robust, standard
-from detectors.noise import autocorrelation, clipped_mean_square, despike, floor
 from detectors.null import SMALLEST_P, upper_tail
 from detectors.segments import cut
+from detectors.steady_noise import autocorrelation, clipped_mean_square, despike, floor
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["SHORTEST", "Leaps", "Spike", "leaps"]

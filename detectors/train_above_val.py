@@ -4,14 +4,16 @@ T − R = lag (the logged loss is a mean over the epoch, so it is half an epoch 
 statistics) + objective (terms that only the training loss has) + (L − R). The onset is the first epoch of a stretch of
 at least three in which T − V exceeds 0.5 % of V; `end` its last.
 
-Method: stretches of positive smoothed excess; each is tested by the mean of its excess against its noise, with one test
-counted for every start and every length. Cause, as far as the series allow: the lag is half the fall of the
-training loss over an epoch; if it makes more than half of the excess the kind is `lag`, if `train_loss_eval` is logged
-the rest is split into `mode` and `train_minus_risk`, otherwise the kind is `mode_or_objective`, or `mixed`.
+Method: stretches of positive smoothed excess; each is tested by the means of its windows of three values or more, the
+largest value of a window left out (`detectors.scan`: the null is simulated, the start of the run counts for half).
+Cause, as far as the series allow: the lag is half the fall of the training loss over an epoch; if it makes more than
+half of the excess the kind is `lag`, if `train_loss_eval` is logged the rest is split into `mode` and
+`train_minus_risk`, otherwise the kind is `mode_or_objective`, or `mixed`.
 
 Blind spots: a validation set that is easier than the population by chance lifts the whole difference; no single run
 shows that. An easier or leaking validation set looks the same as dropout unless accuracy is logged in evaluation mode.
-One epoch of lag followed by a plateau that wanders (autocorrelation 0.8) passes for a stretch: promised is 0.4.
+Two epochs of true excess in a row are no stretch, and pass for one where they stand far out of the noise: promised is
+silence where it is one at most, as at the start of a run whose training loss is a mean over the epoch.
 `known_at` rests on the noise of the whole run and is not promised: a shorter run may take its decay for noise.
 Nor is it that a stronger excess is surer: in one run of nine its p-value is the larger one.
 """
@@ -22,10 +24,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, Monotone, standard
-from detectors.noise import FEWEST, Noise, despike, moving_average, noise_of
+from detectors.noise import despike, moving_average
+from detectors.scan import ALL, SHORTEST, scan, sizes, table
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["TrainAboveVal"]
@@ -46,7 +48,9 @@ class TrainAboveVal:
     shortest: int = 3
     phenomenon: ClassVar[str] = Phenomenon.TRAIN_ABOVE_VAL
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
-    claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(autocorrelation=0.4), without=(KnownAt, Monotone))
+    claims: ClassVar[tuple[Claim, ...]] = standard(
+        FalseAlarms(growth=1.0, heavy_tails=True), without=(KnownAt, Monotone)
+    )
 
     def detect(self, run: Run) -> Verdict:
         """Stretches in which training loss exceeds validation loss."""
@@ -54,12 +58,10 @@ class TrainAboveVal:
             return undetermined(self.phenomenon, f"{' and '.join(missing)} not logged")
         epochs, train, val = run.observed("train_loss", "val_loss")
         n = len(val)
-        if n < FEWEST + 2:
-            return undetermined(self.phenomenon, f"{n} evaluations; {FEWEST + 2} are needed")
+        if n < SHORTEST:
+            return undetermined(self.phenomenon, f"{n} evaluations; {SHORTEST} are needed")
         excess = train - val - self.share * np.abs(val)
-        noise = noise_of(excess)
-        freedom = max(noise.independent(n) - 2, 3.0)
-        places = n * (n + 1) / 2  # every start and every length
+        result = scan(excess)
         smooth = np.pad(moving_average(despike(excess), self.shortest), 1, mode="edge")
         findings = []
         for lo, hi in _stretches(smooth > 0, self.shortest):
@@ -69,27 +71,16 @@ class TrainAboveVal:
                 hi -= 1
             if hi - lo < self.shortest:
                 continue
-            se = noise.se_of_mean(hi - lo)
-            p = min(1.0, float(stdtr(freedom, -excess[lo:hi].mean() / se)) * places)
+            p = result.p_value(lo, hi)
             if p <= self.alpha:
-                known = self._known(excess[lo:hi], noise, lo)
-                findings.append(self._finding(run, epochs, train, val, lo, hi, lo + known - 1, p, noise.sigma))
-        z = -float(stdtrit(freedom, self.alpha / places))
-        least = self.share + z * noise.se_of_mean(min(10, n)) / max(float(np.median(np.abs(val))), 1e-300)
+                known, sigma = result.known(lo, hi, self.alpha), float(result.width[lo:hi].mean())
+                findings.append(self._finding(run, epochs, train, val, lo, hi, known, p, sigma))
+        size = int(np.searchsorted(sizes(n), 10, side="right")) - 1  # a window of about ten values
+        hidden = table().critical(n, ALL, self.alpha / 2) * float(result.units[size] * np.median(result.width))
+        least = self.share + hidden / max(float(np.median(np.abs(val))), 1e-300)
         if findings:
             return found(self.phenomenon, findings, least)
         return absent(self.phenomenon, "training loss is not above validation loss for three epochs in a row", least)
-
-    def _known(self, excess: np.ndarray, noise: Noise, before: int) -> int:
-        """How many values of a stretch were needed to be sure of it, as a run that ended there would have been."""
-        means = np.cumsum(excess) / np.arange(1, len(excess) + 1)
-        for m in range(self.shortest, len(excess)):
-            n = max(before + m, FEWEST + 2)
-            freedom = max(noise.independent(n) - 2, 3.0)
-            p = float(stdtr(freedom, -float(means[m - 1]) / noise.se_of_mean(m)))
-            if before + m >= FEWEST + 2 and p * n * (n + 1) / 2 <= self.alpha:
-                return m
-        return len(excess)
 
     def _finding(
         self,

@@ -36,8 +36,8 @@ from detectors.claims import (
     Robust,
     UnitFree,
 )
-from detectors.noise import FEWEST, despike, noise_of
 from detectors.null import SMALLEST_P
+from detectors.steady_noise import FEWEST, despike, noise_of
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["Underfitting"]

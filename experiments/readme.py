@@ -118,6 +118,17 @@ def analytic() -> str:
     return table(head, body)
 
 
+def power() -> str:
+    """Power of the climb test beside the prototype, by height of the rise and autocorrelation."""
+    head = ["rise, noise widths", "evaluations", "autocorrelation", "climb test", "multiscale t-test",
+            "`overfitting`: found", "undetermined", "missed"]  # fmt: skip
+    body = [
+        [r["rise"], r["epochs"], r["rho"], r["climb"], r["multiscale"], r["found"], r["undetermined"], r["missed"]]
+        for r in rows("power.csv")
+    ]
+    return table(head, body)
+
+
 def levels() -> str:
     """What each level of the exam catches."""
     from sim.exam import LEVELS
@@ -173,6 +184,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "real": real,
     "drops": drops,
     "alarms": alarms,
+    "power": power,
     "throughput": throughput,
     "analytic": analytic,
     "levels": levels,
