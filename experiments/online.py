@@ -186,8 +186,8 @@ def power(runs: int) -> list[list[object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20_000, help="fresh runs of the worst families")
-    parser.add_argument("--search", type=int, default=500, help="runs of each family in the search")
-    parser.add_argument("--power", type=int, default=500, help="runs with a rise, in each cell")
+    parser.add_argument("--search", type=int, default=60, help="runs of each family in the search")
+    parser.add_argument("--power", type=int, default=300, help="runs with a rise, in each cell")
     parser.add_argument("--only", choices=["false alarms", "power"], help="the rows of the other stay as they are")
     args = parser.parse_args()
     parts = {"false alarms": lambda: false_alarms(args.runs, args.search), "power": lambda: power(args.power)}
