@@ -29,6 +29,7 @@ SHORTEST = 8  # values that the test needs
 LEAST = 3  # values of a stretch
 LONGEST = 8  # lag from which the memory is told: where a stretch ends the series has a corner
 START, ALL = 1, 2  # cases of the null distribution: windows at the start of the series, all windows
+LONGEST_WINDOW = 1024  # values; longer stretches are seen by these
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +75,9 @@ def scan_statistic(values: np.ndarray) -> np.ndarray:
 
 
 def sizes(n: int) -> list[int]:
-    """Lengths of the windows in a series of n values: 3, 4, 6, 9, ... up to n."""
+    """Lengths of the windows in a series of n values: 3, 4, 6, 10, ... up to n, or to the longest that is tabulated."""
     out, size = [LEAST], LEAST * 1.5
-    while int(size) <= n:
+    while int(size) <= min(n, LONGEST_WINDOW):
         out.append(int(size))
         size *= 1.5
     return out

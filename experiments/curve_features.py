@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import rankdata
 
-from detectors.noise import FEWEST, autocorrelation, width
 from detectors.segments import drop_positions
+from detectors.steady_noise import FEWEST, autocorrelation, width
 from detectors.vocabulary import Run
 
 __all__ = ["SERIES", "features"]
