@@ -69,7 +69,8 @@ def continued(left: np.ndarray, right: np.ndarray, others: Sequence[np.ndarray] 
         h = min(horizon, right.shape[-1])
         ahead = (w + h) / 2  # from the middle of the one mean to the middle of the other
         improvement = level + slope * ahead - right[..., :h].mean(axis=-1)
-        se = np.sqrt(_se(noise[0], w) ** 2 + _se(noise[1], h) ** 2 + (per_value * ahead) ** 2)
+        se = np.hypot(np.hypot(_se(noise[0], w), _se(noise[1], h)), per_value * ahead)  # no square underflows
+        se = np.maximum(se, np.finfo(float).tiny)  # where nothing moves at all, nothing improves
         parts.append((improvement, improvement / se, se))
     (soon, first, a), (later, second, b) = parts
     return Sides(np.where(first > second, soon, later), np.maximum(first, second), np.minimum(a, b), noise)

@@ -232,7 +232,8 @@ def _growth(values: np.ndarray, least: np.ndarray) -> np.ndarray:
     growth = np.zeros(values.shape[:-1])
     for _ in range(STEPS):  # Fisher scoring: the logarithm of the squares' mean grows by twice the growth
         square = _clipped(d * widths(-growth, n)[..., 1:-1], least) ** 2
-        mean = np.maximum((square * body).sum(axis=-1, keepdims=True) / count, TINY)
+        square = np.where(body, square, 0.0)  # what lies in the head may be larger by any factor
+        mean = np.maximum(square.sum(axis=-1, keepdims=True) / count, TINY)
         growth = growth + 0.5 * (centred * (square / mean)).sum(axis=-1) / spread
         growth = np.clip(growth, -GROWTH_MOST, GROWTH_MOST)
     shrunk: np.ndarray = growth * GROWTH_PRIOR**2 / (GROWTH_PRIOR**2 + LOG_WIDTH / spread)
