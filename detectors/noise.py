@@ -137,7 +137,7 @@ def estimate(*pieces: np.ndarray, margin: float = RHO_MARGIN, longest: int = LAG
 
 
 def widths(growth: np.ndarray, n: int) -> np.ndarray:
-    """Widths at each of n values over that half-way, shape (*growth.shape, n)."""
+    """Widths at each of n values over that half-way, shape (..., n)."""
     relative: np.ndarray = np.exp(growth[..., None] * ((np.arange(n) + 0.5) / n - 0.5))
     return relative
 

@@ -52,7 +52,7 @@ class Table:
     tail: tuple[np.ndarray, ...]
 
     def units(self, n: int, rho: np.ndarray, scales: int) -> np.ndarray:
-        """Units of the first `scales` scales in a series of n values, shape (*rho.shape, scales)."""
+        """Units of the first `scales` scales in a series of n values, shape (..., scales)."""
         unit = self.unit[self._row(n)][:, :scales]
         i = np.clip(np.searchsorted(self.rho, rho) - 1, 0, len(self.rho) - 2)
         w = np.clip((rho - self.rho[i]) / (self.rho[i + 1] - self.rho[i]), 0, 1)[..., None]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.composed import BLOCK, Composed, compose, compose_one, draw, draws, observe
-from sim.composed.expectation import expectation, shares
+from sim.composed.expectation import expected, shares
 from sim.composed.noise import program
 from sim.composed.recipe import columns_of, recipes_of
 from sim.recipe import BadRecipe
@@ -209,7 +209,7 @@ def test_the_logged_rate_is_the_rate_of_the_truth(spec):
 
 def test_a_drop_by_the_factor_one_has_no_effect_at_all():
     spec = Composed(drop_1=60, factor=1.0, noise_floor=0.3, pace=0.5, overfit=0.2, overfit_at=80)
-    curves = expectation(columns_of([spec]), spec.epochs)
+    curves = expected(columns_of([spec]), spec.epochs)
 
     assert np.array_equal(curves.without_drop[0], np.repeat(curves.risk, 3, 0))
     assert compose_one(spec).of("lr_drop", grey=True) == ()

@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from sim.composed.recipe import columns_of
 from sim.margin import MODEL, SEED_MARGIN, Margin, attribute, draw, observe, runs
 from sim.margin.dynamics import NEVER, PARAMETERS, expected_loss, in_double, program, trajectories
-from sim.margin.twins import CAUSES, attribution, expectation
+from sim.margin.twins import CAUSES, attribution, expected
 from sim.pattern import STRONG, pattern
 from sim.recipe import BadRecipe
 
@@ -120,7 +120,7 @@ def test_a_second_call_compiles_nothing():
 
 
 def test_a_drop_by_the_factor_one_has_no_effect_to_the_last_bit():
-    curves = expectation(columns_of([replace(SEED_MARGIN, factor=1.0)]), 200)
+    curves = expected(columns_of([replace(SEED_MARGIN, factor=1.0)]), 200)
 
     assert np.array_equal(curves.without_drop[0], np.repeat(curves.risk, 3, 0))
 

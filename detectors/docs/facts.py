@@ -143,7 +143,7 @@ def _kin(phenomenon: str, curves: dict[str, Any]) -> str:
         for name, curve in curves.items()
         if curve.about == phenomenon and name != phenomenon
     ]
-    return "::::{container} kin\n" + "\n".join(shown) + "\n::::"
+    return "::::{container} kin\n" + "\n".join(shown) + "\n::::" if shown else ""
 
 
 def _phenomena(curves: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ from sim.model import Model, Tier
 from sim.schedules import Schedule
 from sim.truth import Expected
 
-__all__ = ["MODEL", "GradientFlow", "draw", "flow", "make", "stopping_times", "training_loss"]
+__all__ = ["MODEL", "GradientFlow", "Modes", "draw", "flow", "make", "stopping_times", "training_loss"]
 
 NO_CURVATURE = 1e-12  # of the largest eigenvalue: below it a mode is one in which the sample has no example
 
@@ -69,7 +69,7 @@ class GradientFlow:
         check_teacher(self)
 
 
-class _Modes(NamedTuple):
+class Modes(NamedTuple):
     """In the eigenbasis of Ĥ: eigenvalues `lam`, δ(0), g and Σ; the basis, in columns; and the loss L∞ at the end."""
 
     lam: np.ndarray
@@ -79,7 +79,7 @@ class _Modes(NamedTuple):
     end: float
 
 
-def _init(data: Teacher) -> tuple[_Modes, _Modes]:
+def _init(data: Teacher) -> tuple[Modes, Modes]:
     """The modes of the run, and of its twin with clean labels."""
     lam, basis = np.linalg.eigh(data.X.T @ data.X / len(data.X))
     lam = np.where(lam > NO_CURVATURE * lam[-1], lam, 0.0)
@@ -87,17 +87,17 @@ def _init(data: Teacher) -> tuple[_Modes, _Modes]:
     h = np.where(lam > 0, basis.T @ (data.X.T @ data.eps) / len(data.eps), 0.0)
     explained = np.divide(h**2, lam, out=np.zeros_like(h), where=lam > 0).sum()
     end = max(float(data.eps @ data.eps / len(data.eps) - explained), 0.0)
-    return _Modes(lam, delta0, lam * delta0 - h, basis, end), _Modes(lam, delta0, lam * delta0, basis, 0.0)
+    return Modes(lam, delta0, lam * delta0 - h, basis, end), Modes(lam, delta0, lam * delta0, basis, 0.0)
 
 
-def flow(modes: _Modes, eta: np.ndarray) -> np.ndarray:
+def flow(modes: Modes, eta: np.ndarray) -> np.ndarray:
     """δ at the end of each epoch at these rates, shape (epochs, d)."""
     lam = np.where(modes.lam > 0, modes.lam, 1.0)  # modes without curvature stay where they are: g = 0
     delta = modes.delta0 + modes.g / lam * np.expm1(-lam * np.cumsum(eta)[:, None])
     return rotated(delta, modes.basis.T)
 
 
-def training_loss(modes: _Modes, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def training_loss(modes: Modes, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """L at the end of each epoch and its mean over the epoch, each of shape (epochs,)."""
     lam = np.where(modes.lam > 0, modes.lam, 1.0)
     tau = np.cumsum(np.append(0.0, eta))[:, None]

@@ -74,7 +74,7 @@ class LinearRegression:
     def fastest(self) -> float:
         """The largest rate allowed: below it E|δ|² shrinks, whatever the batches, on all but one in a thousand samples.
 
-        Stable is η ((1 − 1/B) λ̂ + max |x|² / B) < 2. The largest eigenvalue λ̂ of the sample is taken from its edge
+        Stable is η ((1 − 1/B) λ̂ + max ‖x‖² / B) < 2. The largest eigenvalue λ̂ of the sample is taken from its edge
         (Marchenko & Pastur, 1967), the largest of n norms from the tail bound of Laurent & Massart, 2000.
         """
         lam, n, B = scales(self)[0], self.train_size, self.batch_size

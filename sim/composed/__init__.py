@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sim.composed.columns import columns
 from sim.composed.drawing import draw, draws
-from sim.composed.expectation import expectation
+from sim.composed.expectation import expected
 from sim.composed.noise import BLOCK, SERIES
 from sim.composed.recipe import DROPS, Composed, recipes_of
 from sim.composed.runs import CURVES, WIDTHS, compose, compose_one, observe
@@ -26,7 +26,7 @@ MODEL = Model(
     draw=draw,
     draws=lambda rngs: recipes_of(draws(rngs)),
     make=compose,
-    columns=columns(expectation, "composed", _KNOWN),
+    columns=columns(expected, "composed", _KNOWN),
     series=(*SERIES, "learning_rate"),
     curves=_KNOWN,
     block=BLOCK,

@@ -42,7 +42,7 @@ import numpy as np
 
 from sim.composed.recipe import DROPS
 
-__all__ = ["CHANCE", "Curves", "expectation", "shares"]
+__all__ = ["CHANCE", "Curves", "expected", "shares"]
 
 CHANCE = 0.1  # accuracy of a model whose loss is not a number
 Recipes = Mapping[str, np.ndarray]
@@ -107,7 +107,7 @@ def shares(c: Recipes, epochs: int) -> np.ndarray:
     return out
 
 
-def expectation(c: Recipes, epochs: int) -> Curves:
+def expected(c: Recipes, epochs: int) -> Curves:
     """The expectations of recipes that all have this number of epochs."""
     x = np.arange(1.0, epochs + 1)
     runs = len(c["epochs"])

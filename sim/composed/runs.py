@@ -11,7 +11,7 @@ import numpy as np
 from detectors.segments import drop_positions
 from detectors.vocabulary import Phenomenon, Run
 from sim.ambiguity import CONFUSED, whitened
-from sim.composed.expectation import Curves, expectation
+from sim.composed.expectation import Curves, expected
 from sim.composed.noise import observations, widths
 from sim.composed.recipe import DROPS, Composed, columns_of
 from sim.labelled import LabelledRun, labelled
@@ -49,7 +49,7 @@ def compose(specs: Sequence[Composed], seeds: Sequence[int]) -> list[LabelledRun
 
     Run i has the same bits in whichever batch it is made.
     """
-    return make(specs, seeds, expectation, "composed")
+    return make(specs, seeds, expected, "composed")
 
 
 def compose_one(spec: Composed, seed: int = 0) -> LabelledRun:
@@ -59,7 +59,7 @@ def compose_one(spec: Composed, seed: int = 0) -> LabelledRun:
 
 def observe(spec: Composed, seeds: Sequence[int]) -> list[Run]:
     """The observed runs of one spec under many seeds, without their truth (which is the same for all of them)."""
-    return observed(spec, seeds, expectation, "composed")
+    return observed(spec, seeds, expected, "composed")
 
 
 def make(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation, source: str) -> list[LabelledRun]:

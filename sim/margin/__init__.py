@@ -18,7 +18,7 @@ from sim.composed.runs import CURVES, WIDTHS, make, observed
 from sim.labelled import LabelledRun
 from sim.margin.dynamics import BLOCK, PARAMETERS
 from sim.margin.recipe import Margin
-from sim.margin.twins import attribution, expectation
+from sim.margin.twins import attribution, expected
 from sim.model import Model, Tier
 
 __all__ = ["MODEL", "SEED_MARGIN", "Margin", "attribute", "draw", "observe", "runs"]
@@ -31,12 +31,12 @@ SEED_MARGIN = Margin()
 
 def runs(recipes: Sequence[Margin], seeds: Sequence[int]) -> list[LabelledRun]:
     """One labelled run for each pair of recipe and seed, with exact truth and twins."""
-    return make(recipes, seeds, expectation, "margin")
+    return make(recipes, seeds, expected, "margin")
 
 
 def observe(recipe: Margin, seeds: Sequence[int]) -> list[Run]:
     """The observed runs of one recipe under many seeds, without their truth."""
-    return observed(recipe, seeds, expectation, "margin")
+    return observed(recipe, seeds, expected, "margin")
 
 
 def attribute(labelled: LabelledRun) -> list[dict[str, float]]:
@@ -67,7 +67,7 @@ MODEL = Model(
     recipe=Margin,
     draw=draw,
     make=runs,
-    columns=columns(expectation, "margin", _KNOWN),
+    columns=columns(expected, "margin", _KNOWN),
     series=(*SERIES, "learning_rate"),
     curves=_KNOWN,
     block=BLOCK,

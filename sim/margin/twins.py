@@ -17,14 +17,14 @@ from sim.composed.expectation import Curves, shares
 from sim.composed.recipe import DROPS
 from sim.margin.dynamics import NEVER, PARAMETERS, trajectories
 
-__all__ = ["CAUSES", "attribution", "expectation"]
+__all__ = ["CAUSES", "attribution", "expected"]
 
 #: In the order of what a lane may freeze.
 CAUSES = ("memorisation", "regrowth", "scale_growth")
 _TWINS = ("fresh_samples", "no_regrowth", "no_scale_growth")
 
 
-def expectation(c: Mapping[str, np.ndarray], epochs: int) -> Curves:
+def expected(c: Mapping[str, np.ndarray], epochs: int) -> Curves:
     """The expectations of recipes that all have this number of epochs, and of their twins."""
     return curves_of(c, epochs, _TWINS)
 
