@@ -125,10 +125,12 @@ def bottom_bounds(values: np.ndarray, width: np.ndarray, rho: float, pieces: int
 
     `width`, shape (n,), is that of the noise at each value. No pair of windows that rises significantly can lie wholly
     before the bottom, and none that falls significantly wholly after it: `hi` is the earliest end of a significant
-    rise, `lo` the latest start of a significant fall, each at `alpha` simultaneously over all places and scales.
+    rise, `lo` the latest start of a significant fall that starts before `hi` (a later one lies behind the top), each at
+    `alpha` simultaneously over all places and scales.
     """
     n = values.shape[-1]
     lo, hi = 0, n - 1
+    falls = []
     if n >= SHORTEST:
         values = despike(values)
         least = table().units(n, np.asarray(rho), len(scales(n))) * table().critical(n, pieces, alpha)
@@ -137,10 +139,9 @@ def bottom_bounds(values: np.ndarray, width: np.ndarray, rho: float, pieces: int
             up = np.flatnonzero(means[m:] - room[m:] > np.minimum.accumulate((means + room)[:-m]))
             if up.size:
                 hi = min(hi, int(up[0]) + 2 * m - 1)
-            down = np.flatnonzero((means - room)[:-m] > np.minimum.accumulate((means + room)[m:][::-1])[::-1])
-            if down.size:
-                lo = max(lo, int(down[-1]))
-    return min(lo, hi), max(lo, hi)
+            falls.append(np.flatnonzero((means - room)[:-m] > np.minimum.accumulate((means + room)[m:][::-1])[::-1]))
+        lo = max((int(starts[starts <= hi].max(initial=0)) for starts in falls), default=0)
+    return lo, hi
 
 
 def scales(n: int) -> list[int]:

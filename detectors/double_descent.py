@@ -129,6 +129,8 @@ def _fall(val: np.ndarray, s: RisingStretch, stop: int, alpha: float, level: flo
     """The largest significant fall between the top of a rise and `stop`, if it undoes half of the rise."""
     start = max(s.top - s.scale // 2, s.bottom)
     after = val[start:stop][::-1]
+    if len(after) < SHORTEST:
+        return None
     stretches = rising(after, [], alpha, level).stretches
     if not stretches:
         return None
