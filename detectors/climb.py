@@ -162,20 +162,22 @@ def largest_climb(values: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
     """
     means, half = moving_average(values, m), moving_average(width, m) / 2
     a, b, u, v = means[..., :-m], means[..., m:], half[..., :-m], half[..., m:]
+    shape = a.shape[:-1]
+    a, b, u, v = (x.reshape(-1, x.shape[-1]) for x in (a, b, u, v))
+    row = np.arange(len(a))
     place = np.arange(a.shape[-1])
-    ratio: np.ndarray = np.zeros(a.shape[:-1])
+    ratio: np.ndarray = np.zeros(len(a))
     for first in (True, *(False,) * PASSES):
-        price = ratio[..., None]
+        price = ratio[:, None]
         start = a + price * u
         lowest = np.minimum.accumulate(start, axis=-1)
-        j = np.argmax(b - price * v - lowest, axis=-1)[..., None]
-        i = np.argmax((start <= np.take_along_axis(lowest, j, axis=-1)) & (place <= j), axis=-1)[..., None]
-        rise = np.take_along_axis(b, j, axis=-1) - np.take_along_axis(a, i, axis=-1)
-        better = (rise / (np.take_along_axis(u, i, axis=-1) + np.take_along_axis(v, j, axis=-1)))[..., 0]
+        j = np.argmax(b - price * v - lowest, axis=-1)
+        i = np.argmax((start <= lowest[row, j][:, None]) & (place <= j[:, None]), axis=-1)
+        better = (b[row, j] - a[row, i]) / (u[row, i] + v[row, j])
         if not first and np.all(better <= ratio * (1 + 1e-6)):
             break
         ratio = better if first else np.maximum(ratio, better)
-    return ratio
+    return ratio.reshape(shape)
 
 
 def climb_statistic(values: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,11 +98,11 @@ def test_flat_and_falling_groups_alarm_in_at_most_alpha():
 # what it finds
 
 
-def test_a_rise_is_found_that_single_runs_do_not_show(small):
-    together = diagnose_group(small)["overfitting"]
+def test_a_rise_is_found_that_single_runs_do_not_show():
+    runs = observe(replace(SMALL, overfit=0.01), range(8))
 
-    assert together.status == "found"
-    assert sum(diagnose(run)["overfitting"].status == "found" for run in small) <= 2
+    assert diagnose_group(runs)["overfitting"].status == "found"
+    assert sum(diagnose(run)["overfitting"].status == "found" for run in runs) <= 2
 
 
 def test_the_intervals_hold_the_bottom_and_the_height(small):

@@ -28,11 +28,3 @@ def test_an_honest_detector_passes_a_quick_exam(name):
     report = examine(HONEST[name](), level="quick")
 
     assert [(r.check.name, r.outcome.detail) for r in report.of("failed")] == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", HONEST)
-def test_an_honest_detector_passes_the_exam(name):
-    report = examine(HONEST[name]())
-
-    assert [(r.check.name, r.outcome.detail) for r in report.of("failed")] == []

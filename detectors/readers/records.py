@@ -46,13 +46,20 @@ def from_records(
 
 def columns(rows: Sequence[Mapping[str, object]]) -> tuple[dict[str, np.ndarray], dict[str, Odd]]:
     """The columns of flat `rows`, each of shape (rows,), and by column the cells that are no plain number."""
+    cells: dict[str, tuple[list[int], list[object]]] = {}  # by column: in which rows it is, and what is there
+    for i, row in enumerate(rows):
+        for name, cell in row.items():
+            at, said = cells.setdefault(name, ([], []))
+            if cell is not None:
+                at.append(i)
+                said.append(cell)
+    bounded(len(rows), len(cells))
     found: dict[str, np.ndarray] = {}
     odd: dict[str, Odd] = {}
-    names_of = dict.fromkeys(name for row in rows for name in row)
-    bounded(len(rows), len(names_of))
-    for name in names_of:
-        cells = [row.get(name) for row in rows]
-        found[name], odd[name] = floats(["" if cell is None else cell for cell in cells])
+    for name, (at, said) in cells.items():
+        values, strange = floats(said)
+        found[name], odd[name] = np.full(len(rows), np.nan), Odd((at[k], cell) for k, cell in strange)
+        found[name][at] = values
     return found, odd
 
 
