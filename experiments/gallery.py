@@ -394,6 +394,7 @@ def draw(diagnosis: Diagnosis, events: tuple[Event, ...], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these curves (default: all)")
+    parser.add_argument("--keep-logs", action="store_true", help="make no run anew: diagnose the logs that are here")
     args = parser.parse_args()
     if unknown := sorted(set(args.names) - set(CURVES)):
         parser.error(f"no curve is called {unknown[0]!r}; there are {', '.join(CURVES)}")
@@ -401,16 +402,20 @@ def main() -> None:
     entries = json.loads(document.read_text()) if document.exists() else {}
     for name in args.names or CURVES:
         curve = CURVES[name]
-        labelled = make(curve)
         log = PICTURES / f"{name}.csv"
-        with log.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows(labelled.run))
+        if args.keep_logs:
+            events = tuple(Event(**event) for event in entries[name]["truth"])
+        else:
+            labelled = make(curve)
+            events = labelled.events
+            with log.open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows(labelled.run))
         (run,) = read(log)
         diagnosis = diagnose(replace(run, name=curve.title, source=log.name))
-        draw(diagnosis, labelled.events, PICTURES / f"{name}.png")
-        entries[name] = {"code": curve.code, "truth": truth(labelled.events), **said(diagnosis)}
+        draw(diagnosis, events, PICTURES / f"{name}.png")
+        entries[name] = {"code": curve.code, "truth": truth(events), **said(diagnosis)}
         found = ", ".join(title(v.phenomenon) for v in diagnosis.verdicts if v.findings)
-        true = ", ".join(dict.fromkeys(title(e.phenomenon) for e in labelled.events if e.material))
+        true = ", ".join(dict.fromkeys(title(e.phenomenon) for e in events if e.material))
         print(f"{name}: {found or 'nothing'}; truth: {true or 'nothing'}", file=sys.stderr)
     kept = {name: entries[name] for name in CURVES if name in entries}
     document.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
