@@ -83,7 +83,7 @@ def measured(phenomenon: str) -> dict[str, str]:
         lines.append(("false alarms in trained runs with nothing to find", alarms))
         recall = _percent(seed["recall"]) if seed["recall"] != "nan" else ""
     for null in (r for r in _rows("false_alarms") if r["phenomenon"] == phenomenon):
-        worst = f"false alarms on the worst null curves that a search found ({null['worst_family']})"
+        worst = f"false alarms at alpha {null['alpha']} on the worst null curves found ({null['worst_family']})"
         lines.append((worst, f"{null['alarms']} of {null['runs']}"))
     real = [r for r in _rows("real_logs") if r["phenomenon"] == phenomenon]
     for r in real:
