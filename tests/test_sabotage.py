@@ -1,4 +1,4 @@
-"""The exam examined: honest detectors pass all of it, and each check catches the detector that it is meant for."""
+"""The exam examined: honest detectors pass, and each check catches the detector that it is meant for."""
 
 from __future__ import annotations
 
