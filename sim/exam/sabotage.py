@@ -468,13 +468,13 @@ class TakesBack(Honest):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints(Honest):
-    """Honest online: looks when the run is 24, 36, 54, ... rows long, and what it says first stands.
+    """Honest online: looks when the run is 24, 60, 150, ... rows long, and what it says first stands.
 
     Look k is taken at alpha 6 / (pi k)^2, so that the chance of an alarm at any look is at most alpha (Bonferroni).
     """
 
     spend: bool = True
-    pace: float = 1.5
+    pace: float = 2.5
     claims: ClassVar[tuple[Claim, ...]] = (
         FalseAlarms(),
         PValues(),
