@@ -83,12 +83,13 @@ def drops() -> str:
 def alarms() -> str:
     """False alarms of each detector on its worst null family, at each alpha."""
     all_rows = rows("false_alarms.csv")
-    alphas = list(dict.fromkeys(r["alpha"] for r in all_rows))
+    alphas = sorted({r["alpha"] for r in all_rows}, key=float)
     body = []
     for name in dict.fromkeys(r["phenomenon"] for r in all_rows):
         own = {r["alpha"]: r for r in all_rows if r["phenomenon"] == name}
-        cells = [f"{own[a]['alarms']} (≤ {own[a]['upper_bound']})" for a in alphas]
-        body.append([f"`{name}`", own[alphas[0]]["worst_family"], own[alphas[0]]["runs"], *cells])
+        cells = [f"{own[a]['alarms']} (≤ {own[a]['upper_bound']})" if a in own else "" for a in alphas]
+        first = next(iter(own.values()))
+        body.append([f"`{name}`", first["worst_family"], first["runs"], *cells])
     return table(["detector", "worst null family found", "runs", *(f"alarms at {a}" for a in alphas)], body)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from detectors.catalogue import CATALOGUE
 from sim.exam import CHECKS, examine
-from sim.exam.sabotage import HONEST, SABOTAGES
+from sim.exam.sabotage import SABOTAGES, Checkpoints
 
 
 def test_no_check_is_without_a_culprit():
@@ -23,8 +24,15 @@ def test_a_sabotaged_detector_is_caught_by_the_check_that_is_meant_for_it(check)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HONEST)
-def test_an_honest_detector_passes_a_quick_exam(name):
-    report = examine(HONEST[name](), level="quick")
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_built_in_detector_passes_a_quick_exam(name):
+    report = examine(CATALOGUE[name](), level="quick")
 
     assert [(r.check.name, r.outcome.detail) for r in report.of("failed")] == []
+
+
+@pytest.mark.slow
+def test_looks_that_share_alpha_pass_the_checks_of_what_is_said_live():
+    report = examine(Checkpoints(), level="quick", only=["takes_nothing_back", "stays_silent_at_every_look"])
+
+    assert [r.status for r in report.results] == ["passed", "passed"]
