@@ -43,7 +43,7 @@ def test_the_level_holds_with_and_without_one_high_value(n, rho, growth, heavy, 
     assert binomtest(alarms, 1000, 0.05, alternative="greater").pvalue > 1e-4
 
 
-@pytest.mark.parametrize(("length", "height"), [(5, 5.0), (8, 3.0), (40, 2.0)])
+@pytest.mark.parametrize(("length", "height"), [(5, 5.0), (8, 4.0), (40, 2.0)])
 def test_a_stretch_is_found_where_it_is(length, height):
     y = noise(1, 100, 200, 0.0) - 1
     y[:, 50 : 50 + length] += 1 + height
@@ -63,7 +63,7 @@ def test_it_is_known_by_the_end_of_the_first_window_that_tells():
 
 def test_less_is_needed_at_the_start():
     y = noise(3, 200, 200, 0.0) - 0.5
-    y[:, :5] += 2.2
+    y[:, :5] += 3.2
     moved = np.roll(y, 50, axis=1)
     start, later = (np.mean([scan(r).p_value(lo, lo + 5) <= 0.05 for r in rows]) for lo, rows in ((0, y), (50, moved)))
 
