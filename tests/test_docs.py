@@ -66,6 +66,7 @@ def test_the_pictures_are_those_of_the_gallery_and_light():
 
 
 @pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_trained_log_of_the_gallery_is_what_its_recipe_trains(name):
     (made,) = train([gallery.CURVES[name].spec], sisters=2, twins=())

@@ -433,6 +433,7 @@ class Unambitious(Mute):
 
 
 @pytest.mark.slow
+@pytest.mark.release
 def test_a_family_beyond_the_promise_is_measured_and_not_judged():
     class Modest(Triple):
         claims = standard(FalseAlarms(autocorrelation=0.0, longest=250))
@@ -444,6 +445,7 @@ def test_a_family_beyond_the_promise_is_measured_and_not_judged():
 
 
 @pytest.mark.slow
+@pytest.mark.release
 def test_a_promise_is_held_at_its_own_ends():
     class Short(Honest):
         claims = standard(FalseAlarms(autocorrelation=0.3, shortest=20))

@@ -16,7 +16,9 @@ def test_no_check_is_without_a_culprit():
 SLOW = ("stays_silent_at_every_look", "stays_silent_on_null_families", "p_values_are_none_too_small")
 
 
-@pytest.mark.parametrize("check", [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in SABOTAGES])
+@pytest.mark.parametrize(
+    "check", [pytest.param(c, marks=[pytest.mark.slow, pytest.mark.release]) if c in SLOW else c for c in SABOTAGES]
+)
 def test_a_sabotaged_detector_is_caught_by_the_check_that_is_meant_for_it(check):
     (result,) = examine(SABOTAGES[check](), only=[check]).results
 
@@ -24,6 +26,7 @@ def test_a_sabotaged_detector_is_caught_by_the_check_that_is_meant_for_it(check)
 
 
 @pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_built_in_detector_passes_a_quick_exam(name):
     report = examine(CATALOGUE[name](), level="quick")
@@ -32,6 +35,7 @@ def test_a_built_in_detector_passes_a_quick_exam(name):
 
 
 @pytest.mark.slow
+@pytest.mark.release
 def test_looks_that_share_alpha_pass_the_checks_of_what_is_said_live():
     report = examine(Checkpoints(), level="quick", only=["takes_nothing_back", "stays_silent_at_every_look"])
 
