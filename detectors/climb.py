@@ -140,7 +140,8 @@ def bottom_bounds(values: np.ndarray, width: np.ndarray, rho: float, pieces: int
             if up.size:
                 hi = min(hi, int(up[0]) + 2 * m - 1)
             falls.append(np.flatnonzero((means - room)[:-m] > np.minimum.accumulate((means + room)[m:][::-1])[::-1]))
-        lo = max((int(starts[starts <= hi].max(initial=0)) for starts in falls), default=0)
+        starts = np.concatenate(falls)
+        lo = int(starts[starts <= hi].max(initial=0))
     return lo, hi
 
 

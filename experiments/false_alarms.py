@@ -22,8 +22,8 @@ from pathlib import Path
 from detectors.catalogue import CATALOGUE
 from detectors.claims import FalseAlarms, claim_of
 from detectors.vocabulary import Detector
-from sim.composed import Composed, compose_one, observe
-from sim.families import null_for
+from sim.composed import Composed, observe
+from sim.families import is_null, null_for
 from sim.scores import exact_interval
 
 RESULTS = Path(__file__).parent / "results"
@@ -58,18 +58,14 @@ def claimed(detector: Detector) -> dict[str, Composed]:
     if claim and claim.growth:
         growths |= {", growing noise": claim.growth, ", shrinking noise": -claim.growth}
     tails = {"": 0, ", heavy tails": 1} if claim and claim.heavy_tails else {"": 0}
+    phenomenon = detector.phenomenon
     grid = {
         name + grows + heavy: replace(spec, growth=growth, tails=tail)
         for name, spec in families().items()
+        if phenomenon == "lr_drop" or is_null(spec, phenomenon)
         for (grows, growth), (heavy, tail) in product(growths.items(), tails.items())
     }
-    phenomenon = detector.phenomenon
-    null = {
-        name: spec
-        for name, spec in grid.items()
-        if phenomenon == "lr_drop" or not compose_one(replace(spec, tails=0)).of(phenomenon, grey=True)
-    }
-    return null | {name: family.recipe for name, family in null_for(phenomenon).items() if family.promised}
+    return grid | {name: family.recipe for name, family in null_for(phenomenon).items() if family.promised}
 
 
 def counted(detector: Detector, spec: Composed, seeds: range) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from sim.composed import Composed, compose_one
 
-__all__ = ["FAMILIES", "Family", "null_for"]
+__all__ = ["FAMILIES", "Family", "is_null", "null_for"]
 
 Group = Literal["nothing", "hard", "null_drop", "look_alike", "decoy"]
 
@@ -86,8 +86,13 @@ def null_for(phenomenon: str, groups: Collection[Group] = _GROUPS) -> dict[str, 
     """The families of these groups whose truth has no event of the phenomenon, grey ones included."""
     out = {}
     for name, family in FAMILIES.items():
-        # noise and its length are nothing to the truth, and the default ones have their program compiled already
-        calm = replace(family.recipe, tails=0, epochs=min(family.recipe.epochs, 200))
-        if family.group in groups and not compose_one(calm).of(phenomenon, grey=True):
+        if family.group in groups and is_null(family.recipe, phenomenon):
             out[name] = family
     return out
+
+
+def is_null(recipe: Composed, phenomenon: str) -> bool:
+    """Whether the truth of a recipe has no event of the phenomenon, grey ones included."""
+    # noise and its length are nothing to the truth, and the default ones have their program compiled already
+    calm = replace(recipe, tails=0, epochs=min(recipe.epochs, 200))
+    return not compose_one(calm).of(phenomenon, grey=True)

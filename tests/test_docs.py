@@ -65,7 +65,6 @@ def test_the_pictures_are_those_of_the_gallery_and_light():
     assert sum(path.stat().st_size for path in PICTURES.iterdir()) < 1.5e6
 
 
-@pytest.mark.slow
 @pytest.mark.release
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_trained_log_of_the_gallery_is_what_its_recipe_trains(name):

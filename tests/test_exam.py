@@ -432,7 +432,6 @@ class Unambitious(Mute):
     claims = ()
 
 
-@pytest.mark.slow
 @pytest.mark.release
 def test_a_family_beyond_the_promise_is_measured_and_not_judged():
     class Modest(Triple):
@@ -444,7 +443,6 @@ def test_a_family_beyond_the_promise_is_measured_and_not_judged():
     assert "beyond the promise (autocorrelation 0.8)" in result.outcome.detail
 
 
-@pytest.mark.slow
 @pytest.mark.release
 def test_a_promise_is_held_at_its_own_ends():
     class Short(Honest):

@@ -263,7 +263,6 @@ def test_the_temperature_scaled_risk_is_that_of_the_best_temperature():
 # optimisers
 
 
-@pytest.mark.slow
 @pytest.mark.release
 @pytest.mark.parametrize(("optimiser", "normalisation"), [("sgd", "none"), ("adam", "layer"), ("adamw", "batch")])
 def test_every_optimiser_and_normalisation_learns(optimiser, normalisation):
@@ -360,7 +359,6 @@ def test_what_is_drawn_depends_on_the_generator_alone():
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.release
 @pytest.mark.parametrize("task", TASKS)
 def test_a_run_of_each_task_learns_and_has_no_missing_value(task):

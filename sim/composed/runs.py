@@ -76,9 +76,9 @@ def make(specs: Sequence[Any], seeds: Sequence[int], expectation: Expectation, s
         unclear = exchangeable(c, curves, width)
         for k, i in enumerate(index):
             run = _run(specs[i], seeds[i], curves.share[k], {name: s[k] for name, s in series.items()}, source)
-            expected = expected_of(specs[i], curves, k, {name: w[k] for name, w in width.items()})
+            truth = expected_of(specs[i], curves, k, {name: w[k] for name, w in width.items()})
             cause = {name: float(values[k]) for name, values in c.items()}
-            made = labelled(run, expected, specs[i], cause)
+            made = labelled(run, truth, specs[i], cause)
             out[i] = replace(made, ambiguous=AMBIGUOUS) if unclear[k] and made.of(Phenomenon.OVERFITTING) else made
     return [out[i] for i in range(len(specs))]
 

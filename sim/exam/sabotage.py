@@ -1,9 +1,9 @@
 """Detectors that break one property each and behave otherwise: the exam is examined with them.
 
 Each is `Overfitting`, honest, with one thing done to it, and stands in SABOTAGES under the check that is meant for it;
-a test holds that this check catches it, that no check is without one, and that the built-in ones pass a quick exam. The
-default one, and what else fails, is in the table that `experiments/sabotage.py` writes. Look at one: `curvesense
-validate sim.exam.sabotage:Late`.
+a test holds that this check catches it, that no check is without one, and that the HONEST ones pass everything. What
+else fails is in the table that `experiments/sabotage.py` writes. Look at one: `curvesense validate
+sim.exam.sabotage:Late`.
 """
 
 from __future__ import annotations
