@@ -73,8 +73,8 @@ def test_a_trained_log_of_the_gallery_is_what_its_recipe_trains(name):
 
     for key in ("train_loss", "val_loss"):
         then, now = (run.observed(key)[1].reshape(20, -1).mean(1) for run in (log, made.run))
-        # another processor rounds otherwise, and training amplifies it where the loss is next to nothing
-        np.testing.assert_allclose(then, now, rtol=0.03, atol=0.1 * np.ptp(now))
+        # another processor rounds otherwise, and training amplifies it
+        np.testing.assert_allclose(then, now, rtol=0.03)
 
 
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "api" not in path.relative_to(DOCS).parts[:-1])
