@@ -6,6 +6,7 @@ The pieces are measured apart since a drop changes the noise, and tested togethe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from math import log, sqrt
 
@@ -85,8 +86,9 @@ def _visible(values: np.ndarray, drops: list[int]) -> list[int]:
     if not kept:
         return []
     smooth = despike(values)
+    strength_of = cache(lambda lo, d, hi: _strength(smooth, lo, d, hi))  # a drop that goes changes its neighbours only
     while kept:
-        strength = [_strength(smooth, lo, d, hi) for (lo, d), (_, hi) in pairwise(segments(len(values), kept))]
+        strength = [strength_of(lo, d, hi) for (lo, d), (_, hi) in pairwise(segments(len(values), kept))]
         short = [
             i for i, (a, b) in enumerate(pairwise([0, *kept, len(values)])) if b - a < SHORTEST
         ]  # a piece too short goes to the neighbour from which it differs less

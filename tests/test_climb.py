@@ -10,6 +10,7 @@ from scipy.signal import lfilter
 from scipy.special import ndtr, stdtrit
 from scipy.stats import binomtest
 
+from detectors import rising
 from detectors.climb import SHORTEST, bottom_bounds, climb_statistic, climbs, largest_climb, scales, table
 
 
@@ -127,3 +128,17 @@ def test_the_table_has_every_scale_of_every_length():
 
     assert all(t.unit[i].shape == (len(t.rho), len(scales(n))) for i, n in enumerate(t.lengths))
     assert t.lengths[0] == SHORTEST
+
+
+def test_many_drops_cost_by_their_number_and_not_its_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    strength, asked = rising._strength, []
+
+    def counted(values: np.ndarray, lo: int, d: int, hi: int) -> float:
+        asked.append(d)
+        return strength(values, lo, d, hi)
+
+    monkeypatch.setattr(rising, "_strength", counted)
+    values = np.exp(-np.arange(100) / 30) + 0.02 * np.random.default_rng(0).standard_normal(100)
+    drops = list(range(3, 100, 3))  # of a learning rate of which every third value is damaged
+    rising.rising(values, drops, 0.05, 0.9)
+    assert len(asked) <= 3 * len(drops)
