@@ -12,13 +12,12 @@ One row a model in `results/analytic.csv`; `--only` makes one row and keeps the 
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+from tables import read, write
 
 from detectors.vocabulary import Phenomenon
 from sim.analytic import gradient_flow, linear_regression, logistic_regression, noisy_quadratic
@@ -31,7 +30,6 @@ from sim.model import Model
 from sim.randomness import Purpose
 from sim.truth import is_null
 
-RESULTS = Path(__file__).parent / "results"
 RUNS = 4096
 WINDOW = 20
 SHOWN = [str(p) for p in Phenomenon]
@@ -148,20 +146,12 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000, help="default recipes of each model")
     parser.add_argument("--only", choices=list(COMPARISONS))
     args = parser.parse_args()
-    path = RESULTS / "analytic.csv"
-    RESULTS.mkdir(exist_ok=True)
     for name in [args.only] if args.only else COMPARISONS:
         made: dict[str, object] = {"model": name, **exactness(name), **default_recipes(MODELS[name], args.draws)}
         print(made, flush=True)
-        kept: dict[str, dict[str, object]] = {}
-        if path.exists():
-            with path.open() as file:
-                kept = {row["model"]: dict(row) for row in csv.DictReader(file)}
+        kept: dict[str, dict[str, object]] = {row["model"]: dict(row) for row in read("analytic.csv")}
         kept[name] = made
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(made), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept[name] for name in COMPARISONS if name in kept)
+        write("analytic.csv", [kept[name] for name in COMPARISONS if name in kept])
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ hour on two cores.
 from __future__ import annotations
 
 import argparse
-import csv
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
-from pathlib import Path
+
+from tables import read, write
 
 from detectors.catalogue import CATALOGUE
 from detectors.claims import FalseAlarms, claim_of
@@ -26,7 +26,6 @@ from sim.composed import Composed, observe
 from sim.families import is_null, null_for
 from sim.scores import exact_interval
 
-RESULTS = Path(__file__).parent / "results"
 ALPHAS = (0.01, 0.05, 0.1)
 FINALISTS = 3
 FRESH = 10**6  # the first seed of the judgement; a search has the first ones
@@ -114,24 +113,17 @@ def main() -> None:
     parser.add_argument("--again", type=int, default=1000, help="runs of each of the three finalists")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", choices=list(CATALOGUE), action="append", help="these detectors; other rows stay")
-    parser.add_argument("--out", type=Path, default=RESULTS / "false_alarms.csv")
     args = parser.parse_args()
     rows: dict[str, list[dict[str, object]]] = {}
-    if args.only and args.out.exists():
-        with args.out.open() as file:
-            for row in csv.DictReader(file):
-                rows.setdefault(row["phenomenon"], []).append(dict(row))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
+    for row in read("false_alarms.csv") if args.only else []:
+        rows.setdefault(row["phenomenon"], []).append(dict(row))
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         jobs = {pool.submit(rows_of, name, args.runs, args.search, args.again): name for name in args.only or CATALOGUE}
         for job in as_completed(jobs):
             rows[jobs[job]] = job.result()
             print(*rows[jobs[job]], sep="\n", flush=True)
             written = [row for name in CATALOGUE for row in rows.get(name, [])]
-            with args.out.open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(written[-1]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(written)
+            write("false_alarms.csv", written)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ on one core.
 from __future__ import annotations
 
 import argparse
-import csv
 from itertools import product
-from pathlib import Path
 from time import process_time
 
 import numpy as np
 from scipy.signal import lfilter
+from tables import read, write
 
 from detectors.group import diagnose_group, rise_contrasts
 from detectors.overfitting import Overfitting
@@ -25,7 +24,6 @@ from detectors.sign_flip import flipped_maxima, p_values, t_of
 from detectors.vocabulary import Run
 from sim.scores import exact_interval
 
-RESULTS = Path(__file__).parent / "results"
 N = 200
 TIME = np.arange(N) / N
 CHUNK = 500  # groups at a time
@@ -125,10 +123,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["false alarms", "power"], help="the rows of the other stay as they are")
     args = parser.parse_args()
     parts = {"false alarms": lambda: false_alarms(args.groups), "power": lambda: power(args.power)}
-    kept: list[list[object]] = []
-    if args.only:
-        with (RESULTS / "group.csv").open() as file:
-            kept = [[*row] for row in csv.reader(file)][1:]
+    kept: list[list[object]] = [[*row.values()] for row in read("group.csv")] if args.only else []
     start = process_time()
     rows: list[list[object]] = []
     for part, ask in parts.items():
@@ -137,10 +132,8 @@ def main() -> None:
         else:
             rows += [row for row in kept if (row[0] == "false alarms") == (part == "false alarms")]
     print(f"{process_time() - start:.0f} s of processor time")
-    with (RESULTS / "group.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["what", "runs", "curve", "rule", "value", "low", "high", "groups"])
-        writer.writerows(rows)
+    head = ["what", "runs", "curve", "rule", "value", "low", "high", "groups"]
+    write("group.csv", [dict(zip(head, row, strict=True)) for row in rows])
 
 
 if __name__ == "__main__":

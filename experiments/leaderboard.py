@@ -15,18 +15,17 @@ between the best dummy (0) and perfection (1). Costly rules are asked about fewe
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from baselines.catalogue import BASELINES
 from baselines.classifier import trained
 from baselines.rule import Baseline
+from tables import read, write
 
 from detectors.catalogue import CATALOGUE
 from detectors.vocabulary import Detector, Run, Verdict
@@ -36,7 +35,6 @@ from sim.labelled import LabelledRun
 from sim.model import Tier
 from sim.scores import Score, exact_interval, match, score, tolerance
 
-RESULTS = Path(__file__).parent / "results"
 ALPHA = 0.05
 SHAPES: dict[str, dict[str, Any]] = {
     "flat": {"initial": 0.6, "decay": 0.5, "train_decay": 0.5},
@@ -219,24 +217,18 @@ def main() -> None:
         rows.append(row(name, setting, detector, test, hidden, step))
         shown = {k: rows[-1][k] for k in ("phenomenon", "detector", "setting", "f1", "alarms", "microseconds")}
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in shown.items()}, flush=True)
-    write(with_skill(rows), args.only)
+    note(with_skill(rows), args.only)
 
 
-def write(rows: list[dict[str, Any]], only: Sequence[str]) -> None:
+def note(rows: list[dict[str, Any]], only: Sequence[str]) -> None:
     """The table, in the order of the catalogue; with `only`, the rows of the other phenomena stay as they are."""
-    path = RESULTS / "leaderboard.csv"
     told = [{k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows]
     told = [{k: "" if v == "nan" else v for k, v in r.items()} for r in told]
-    if only and path.is_file():
-        with path.open(newline="") as file:
-            told += [r for r in csv.DictReader(file) if r["phenomenon"].partition(" ")[0] not in only]
+    if only:
+        told += [r for r in read("leaderboard.csv") if r["phenomenon"].partition(" ")[0] not in only]
     order = list(CATALOGUE)
     told.sort(key=lambda r: order.index(r["phenomenon"].partition(" ")[0]))
-    RESULTS.mkdir(exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(told[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(told)
+    write("leaderboard.csv", told)
 
 
 if __name__ == "__main__":

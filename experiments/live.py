@@ -8,18 +8,16 @@ after each update); and milliseconds an update over 200 and over 100,000 updates
 from __future__ import annotations
 
 import argparse
-import csv
 import time
-from pathlib import Path
 
 import numpy as np
+from tables import write
 
 from detectors.live import Monitor
 from detectors.vocabulary import Run
 from sim.composed import Composed, observe
 from sim.scores import exact_interval
 
-RESULTS = Path(__file__).parent / "results"
 PHENOMENON = "overfitting"
 
 
@@ -60,10 +58,8 @@ def main() -> None:
     for updates in (200, 100_000):
         rows.append([f"milliseconds an update over {updates} updates", f"{cost(updates):.2f}", "", "", 1])
         print(rows[-1], flush=True)
-    with (RESULTS / "live.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["what", "value", "low", "high", "runs"])
-        writer.writerows(rows)
+    head = ["what", "value", "low", "high", "runs"]
+    write("live.csv", [dict(zip(head, row, strict=True)) for row in rows])
 
 
 if __name__ == "__main__":

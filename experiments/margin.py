@@ -24,11 +24,11 @@ Two minutes for the search, one for the gates, on one core.
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+from tables import RESULTS, made, write
 
 from sim.composed.recipe import columns_of, recipes_of
 from sim.margin import SEED_MARGIN, Margin, attribute, runs
@@ -37,7 +37,6 @@ from sim.margin.twins import curves_of
 from sim.pattern import STRONG, Pattern, pattern
 from sim.recipe import SEED_FIGURE
 
-RESULTS = Path(__file__).parent / "results"
 Settings = dict[str, np.ndarray]
 
 #: Where the search may go, and the prior that it begins with (uniform, or "log"-uniform).
@@ -332,6 +331,7 @@ def draw_setting(labelled) -> None:  # type: ignore[no-untyped-def]
             axis.axvline(at + 0.5, color="0.85", zorder=0)
     below.legend(fontsize=8, loc="lower right")
     fig.savefig(RESULTS / "margin.png", dpi=110)
+    made("margin.png")
 
 
 def draw_gates(mean, error, fitted) -> None:  # type: ignore[no-untyped-def]
@@ -363,15 +363,7 @@ def draw_gates(mean, error, fitted) -> None:  # type: ignore[no-untyped-def]
     axes[0, 0].legend(fontsize=7)
     fig.supxlabel("epoch")
     fig.savefig(RESULTS / "margin_gates.png", dpi=110)
-
-
-def write(name: str, rows: list[dict[str, object]]) -> None:
-    """Write rows to a CSV in the results folder."""
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / name).open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    made("margin_gates.png")
 
 
 def main() -> None:

@@ -15,14 +15,13 @@ minutes on one core.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 from time import process_time
 
 import numpy as np
 from scipy.signal import lfilter
+from tables import read, write
 
 from detectors.anytime import MOST, anytime_p, between, memory
 from detectors.noise import moving_average
@@ -31,7 +30,6 @@ from detectors.vocabulary import Run
 from detectors.watch import Watch
 from sim.scores import exact_interval
 
-RESULTS = Path(__file__).parent / "results"
 ALPHAS = (0.01, 0.05, 0.1)
 CHUNK = 2000  # runs at a time
 SISTERS = 5
@@ -191,10 +189,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["false alarms", "power"], help="the rows of the other stay as they are")
     args = parser.parse_args()
     parts = {"false alarms": lambda: false_alarms(args.runs, args.search), "power": lambda: power(args.power)}
-    kept: list[list[object]] = []
-    if args.only:
-        with (RESULTS / "online.csv").open() as file:
-            kept = [[*row] for row in csv.reader(file)][1:]
+    kept: list[list[object]] = [[*row.values()] for row in read("online.csv")] if args.only else []
     start = process_time()
     rows: list[list[object]] = []
     for part, ask in parts.items():
@@ -203,11 +198,9 @@ def main() -> None:
         else:
             rows += [row for row in kept if (row[0] == "false alarms") == (part == "false alarms")]
     print(f"{process_time() - start:.0f} s of processor time")
-    with (RESULTS / "online.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        head = ["what", "curve", "epochs", "autocorrelation", "height", "rule", "share", "low", "high", "delay"]
-        writer.writerow([*head, "too early", "runs"])
-        writer.writerows(rows)
+    head = ["what", "curve", "epochs", "autocorrelation", "height", "rule", "share", "low", "high", "delay"]
+    head += ["too early", "runs"]
+    write("online.csv", [dict(zip(head, row, strict=True)) for row in rows])
 
 
 if __name__ == "__main__":

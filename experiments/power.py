@@ -10,20 +10,18 @@ runs of `sim.composed` of 200 epochs. About five minutes.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 from climb_null import ar1, noise
 from scipy.stats import chi2
+from tables import write
 
 from detectors.climb import climb_statistic
 from detectors.overfitting import Overfitting
 from sim.composed import Composed, observe
 
-RESULTS = Path(__file__).parent / "results"
 ALPHA = 0.05
 RHO = (0.0, 0.3, 0.5, 0.8)
 RISES = (2.0, 4.0, 8.0)
@@ -118,10 +116,7 @@ def main() -> None:
             row |= {name: f"{told[name]:.3f}" if told else "" for name in ("found", "undetermined", "missed")}
             print(row, flush=True)
             out.append(row)
-    with (RESULTS / "power.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(out[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(out)
+    write("power.csv", out)
 
 
 if __name__ == "__main__":

@@ -6,21 +6,20 @@ A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is a key o
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tables import read
+
 ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "README.md", ROOT / "sim" / "exam" / "README.md")
-RESULTS = ROOT / "experiments" / "results"
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    """The rows of a result file."""
-    with (RESULTS / name).open() as file:
-        return list(csv.DictReader(file))
+    """The rows of a result file of the project."""
+    return read(name, ROOT / "experiments" / "results")
 
 
 def table(head: list[str], body: list[list[str]]) -> str:

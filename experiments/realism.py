@@ -28,19 +28,19 @@ from typing import Any
 
 import numpy as np
 from curve_features import SERIES, features
+from real_logs import FITTED
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
+from tables import write
 
 from detectors import Run, read
 from sim.catalogue import MODELS
 from sim.recipe import BadRecipe
 
-RESULTS = Path(__file__).parent / "results"
 VIEWS = {"all series": SERIES, "validation loss": ("val_loss",)}
 SMALLEST = 8  # runs of a repository that stands on its own
-FITTED: tuple[str, ...] = ()  # repositories to whose marginals the recipes were fitted; they leave the comparison
 
 
 def real_runs(folder: Path) -> list[tuple[str, Run]]:
@@ -298,14 +298,9 @@ def pairs(folder: Path, name: str, real: Sequence[Run], fake: Sequence[Run]) -> 
     pyplot.close(drawing)
 
 
-def write(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A table of results."""
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / name).open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.3f}" if isinstance(v, float) else v for k, v in row.items()})
+def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with three decimals."""
+    return [{k: f"{v:.3f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
 
 
 def main() -> int:
@@ -349,8 +344,8 @@ def main() -> int:
                 away += [{"generator": name, **row} for row in giveaways(mine, tables[0], labels)[:8]]
                 if args.pairs:
                     pairs(args.pairs, name, real, fakes[0])
-    write("realism.csv", rows)
-    write("realism_features.csv", away)
+    write("realism.csv", rounded(rows))
+    write("realism_features.csv", rounded(away))
     return 0
 
 

@@ -8,17 +8,14 @@ pass everything that they promise. About 20 minutes on two cores.
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 import sys
-from pathlib import Path
 
+from tables import read, write
 from tqdm import tqdm
 
 from sim.exam import CHECKS, LEVELS, examine
 from sim.exam.sabotage import HONEST, SABOTAGES
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def rows(task: tuple[str, str, list[str] | None]) -> list[dict[str, object]]:
@@ -54,16 +51,11 @@ def main() -> None:
     tasks = [(args.level, key, args.check) for key in args.only or (*HONEST, *SABOTAGES)]
     with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
         tables = list(tqdm(pool.imap(rows, tasks), total=len(tasks), disable=not sys.stderr.isatty()))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "sabotage.csv"
     part = args.only or args.check
-    before: list[dict[str, object]] = list(csv.DictReader(path.open(newline=""))) if part else []  # type: ignore[arg-type]
+    before: list[dict[str, object]] = [{**row} for row in read("sabotage.csv")] if part else []
     every = {(row["detector"], row["check"]): row for row in [*before, *(row for table in tables for row in table)]}
     names = list(dict.fromkeys(detector for detector, _ in every))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(tables[0][0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(every[name, check] for name in names for check in CHECKS if (name, check) in every)
+    write("sabotage.csv", [every[name, check] for name in names for check in CHECKS if (name, check) in every])
     for table in tables:
         meant = {r["check"]: r["status"] for r in table}.get(table[0]["meant_for"], "")
         failed = [r["check"] for r in table if r["status"] == "failed"]

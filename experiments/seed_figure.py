@@ -16,7 +16,6 @@ fall (blue); the fourth is a stretch of training loss above validation risk. Abo
 from __future__ import annotations
 
 import argparse
-import csv
 import pickle
 import platform
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from tables import RESULTS, made, write
 from tqdm import tqdm
 
 from detectors.catalogue import CATALOGUE
@@ -37,7 +37,6 @@ from sim.recipe import HEALTHY, SEED_FIGURE, Recipe
 from sim.scores import exact_interval, score
 from sim.trained import label, lane_epochs, measure
 
-RESULTS = Path(__file__).parent / "results"
 BATCH = 8  # seeds trained at a time
 SHOWN = 16  # the seed that the figure and the demo show: its truth has all four boxes
 
@@ -73,15 +72,6 @@ def trained(recipes: list[Recipe], what: str, keep: Path | None) -> list[Labelle
         stored.parent.mkdir(parents=True, exist_ok=True)
         stored.write_bytes(pickle.dumps(measured))
     return label(recipes, measured)
-
-
-def write(name: str, rows: list[dict[str, object]]) -> None:
-    """Write rows to a CSV in the results folder."""
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / name).open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def main() -> None:
@@ -156,6 +146,7 @@ def main() -> None:
     write("seed_figure_events.csv", lines)
     if args.seeds > SHOWN:
         save(draw(runs[SHOWN], diagnoses[SHOWN]), str(RESULTS / "seed_figure.png"))
+        made("seed_figure.png")
 
 
 if __name__ == "__main__":

@@ -10,18 +10,16 @@ About 3 minutes of one core.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
-from pathlib import Path
 
 from matplotlib.figure import Figure
+from tables import RESULTS, made, write
 
 from detectors.progress import progress
 from sim.labelled import LabelledRun
 from sim.recipe import DOUBLE_DESCENT, GROKKING
 from sim.trained import lane_epochs, train
 
-RESULTS = Path(__file__).parent / "results"
 RECIPES = {"double_descent": DOUBLE_DESCENT, "delayed_generalization": GROKKING}
 TITLES = {
     "double_descent": "double descent: logistic regression, loud and faint features",
@@ -83,12 +81,9 @@ def main() -> None:
     rows = [row(phenomenon, labelled) for phenomenon, made in done.items() for labelled in made]
     for line in rows:
         print(line)
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "slow_successes.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write("slow_successes.csv", rows)
     picture({p: made[0] for p, made in done.items()}).savefig(RESULTS / "slow_successes.png", dpi=110)
+    made("slow_successes.png")
 
 
 if __name__ == "__main__":

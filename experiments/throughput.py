@@ -12,7 +12,6 @@ do not depend on who else uses the machine. The results go to `results/throughpu
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import os
 import resource
@@ -21,14 +20,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tables import read, write
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "experiments" / "results" / "throughput.csv"
 TURNS = 5
 LONG = 300_000  # runs of the long data set
 TEN_BILLION = 10**10
@@ -259,21 +258,15 @@ def main() -> int:
     if unknown:
         parser.error(f"no row {unknown[0]!r}: there are {', '.join(ROWS)}")
     kept: dict[str, list[dict[str, str]]] = {}
-    if RESULTS.exists():
-        with RESULTS.open() as file:
-            for line in csv.DictReader(file):
-                kept.setdefault(line["row"], []).append(line)
-    names = [field.name for field in fields(Row)]
+    for line in read("throughput.csv"):
+        kept.setdefault(line["row"], []).append(line)
     for name in args.rows or ROWS:
         found = ROWS[name]()
         lines = [asdict(row) | {"ratio": row.ratio} for row in (found if isinstance(found, list) else [found])]
         kept[name] = [{k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in line.items()} for line in lines]
         for line in kept[name]:
             print(" ".join(f"{key}={value}" for key, value in line.items()), flush=True)
-        with RESULTS.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [*names, "ratio"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(line for row in ROWS for line in kept.get(row, []))
+        write("throughput.csv", [line for row in ROWS for line in kept.get(row, [])])
     return 0
 
 

@@ -29,7 +29,6 @@ cache.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -43,13 +42,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from tables import write
 
 from sim.recipe import SEED_FIGURE, Recipe
 from sim.shape import Numbers, Shape
 from sim.trained.program import CHUNK, LANES, POPULATION, programs
 from sim.twins import family
 
-RESULTS = Path(__file__).parent / "results" / "trained_speed.csv"
 SIDE = 2048
 PATIENCE = 120  # seconds: two threads that wait for each other on a busy machine hardly get on
 
@@ -179,11 +178,7 @@ def main() -> None:
         note("ordinary / run", best[0] / run[0], best[1] / run[1], "ratio")
     for name, seconds in zip(("start, empty cache", "start, full cache"), starts(), strict=True):
         note(name, seconds, "", "s")
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write("trained_speed.csv", rows)
 
 
 if __name__ == "__main__":

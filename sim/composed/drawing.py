@@ -44,7 +44,7 @@ def draws(rngs: Sequence[np.random.Generator]) -> dict[str, np.ndarray]:
     def sometimes(share: float, value: np.ndarray) -> np.ndarray:
         return np.where(chance(share), value, 0.0)
 
-    bayes = uniform(0.2, 1.2)
+    bayes = log_uniform(0.1, 1.2)
     kind = next(numbers)
     stepped = kind < 0.75
     count = np.where(stepped, whole(0, 4), 0.0)
@@ -55,12 +55,12 @@ def draws(rngs: Sequence[np.random.Generator]) -> dict[str, np.ndarray]:
     wsd = np.where(kind >= 0.9, uniform(0.1, 0.4), 0.0)
     fields = {
         "bayes": bayes,
-        "train_bayes": bayes * uniform(0.3, 1.0),
-        "decay": log_uniform(3, 20),
+        "train_bayes": bayes * np.where(chance(0.3), uniform(0.9, 1.0), log_uniform(0.02, 1.0)),
+        "decay": log_uniform(2, 15),
         "train_decay": log_uniform(3, 20),
         "power": sometimes(0.25, uniform(0.5, 2.5)),
         "pace": sometimes(0.15, uniform(0.2, 1.0)),
-        "factor": np.array([0.1, 0.2, 0.5])[whole(0, 3).astype(int)],
+        "factor": np.array([0.1, 0.1, 0.2, 0.5])[whole(0, 4).astype(int)],
         "drop_1": drops[0],
         "drop_2": drops[1],
         "drop_3": drops[2],
@@ -68,9 +68,9 @@ def draws(rngs: Sequence[np.random.Generator]) -> dict[str, np.ndarray]:
         "wsd": wsd,
         "final": np.where(wsd > 0, 0.1, 0.0),
         "warmup": sometimes(0.2, whole(2, 12)),
-        "noise_floor": sometimes(0.5, uniform(0.02, 0.4)),
+        "noise_floor": sometimes(0.85, log_uniform(0.05, 1.0)),
         "relax": uniform(0.5, 4.0),
-        "overfit": sometimes(0.5, uniform(0.02, 0.5)),
+        "overfit": sometimes(0.5, log_uniform(0.02, 0.5)),
         "overfit_at": whole(30, 150),
         "overfit_span": whole(20, 120),
         "overfit_shape": uniform(1.0, 2.0),
@@ -83,10 +83,10 @@ def draws(rngs: Sequence[np.random.Generator]) -> dict[str, np.ndarray]:
         "mode": sometimes(0.4, uniform(0.02, 0.3)),
         "objective": sometimes(0.15, uniform(0.02, 0.2)),
         "noise": log_uniform(0.002, 0.05),
-        "rho": uniform(0.0, 0.6),
+        "rho": uniform(0.0, 0.5),
         "accuracy_noise": log_uniform(0.001, 0.01),
-        "growth": sometimes(0.2, uniform(-1.0, 1.0)),
-        "noise_rate": sometimes(0.2, uniform(0.0, 0.5)),
+        "growth": sometimes(0.7, uniform(-3.0, 0.5)),
+        "noise_rate": sometimes(0.85, uniform(0.2, 1.0)),
         "tails": sometimes(0.1, np.ones(len(rngs))),
         "val_size": sometimes(0.3, np.floor(log_uniform(200, 20000))),
         "jump": sometimes(_ACCIDENT, uniform(0.05, 0.4)),
@@ -105,9 +105,14 @@ def draws(rngs: Sequence[np.random.Generator]) -> dict[str, np.ndarray]:
         "delay": sometimes(_ACCIDENT, whole(60, 120)),
         "double_descent": sometimes(2 * _ACCIDENT, uniform(0.6, 1.0)),
     }
+    fields["noise_correlation"] = uniform(0.1, 0.98)
+    fields["train_noise_ratio"] = log_uniform(0.05, 1.0)
+    fields["train_floor"] = log_uniform(0.7, 2.0)
+    fields["train_noise"] = log_uniform(0.001, 0.02)
+    fields["top"] = 1 - log_uniform(0.03, 0.35)
     fields["plateau_at"] = np.round(fields["decay"])
     fields["double_descent_at"] = fields["overfit_at"] + fields["overfit_span"]
     fields["double_descent_span"] = whole(10, 40)
     fields["initial"] = np.maximum(2.3, bayes + fields["underfit"] + 0.3)
-    fields["train_top"] = np.where(fields["delay"] > 0, 1.0, 0.97)
+    fields["train_top"] = np.where(fields["delay"] > 0, 1.0, 1 - log_uniform(0.001, 0.1))
     return {name: fields.get(name, np.repeat(_DEFAULTS[name], len(rngs))) for name in FIELDS}

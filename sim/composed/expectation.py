@@ -18,7 +18,8 @@ w(x; s, l) = 1 for s < x <= s + l and else 0:
     drift      C(x) = drift u(x; drift_at, drift_span, 1)
     risk       R = B + F + M + S + X + C                  Rcal = R − calibration_share C
     accuracy   A = top − slope (R − C − bayes) + gain u(x; drift_at, drift_span, 1), clipped to 0.001 .. 0.999
-    training   L(x) = b' + (initial − b') d(t; train_decay) + F(x) + S(x) + X(x),  b' = train_bayes + underfit
+    training   L(x) = b' + (initial − b') d(t; train_decay) + train_floor F(x) + S(x) + X(x)
+               b' = train_bayes + underfit
     logged     T(x) = (L(x−1) + L(x)) / 2 + mode + objective   (the mean over the epoch by the trapezoid rule)
     right      train_top − slope (L − train_bayes), clipped to 0.001 .. 1: the training accuracy, logged as the mean of
                the epoch's two ends; where the loss is not a number both accuracies are at chance, 0.1
@@ -192,8 +193,8 @@ def expected(c: Recipes, epochs: int) -> Curves:
     accuracy = of("top") - of("slope") * (decayed + floors[:, 0] + rest - of("bayes")) + of("gain") * rising
     low = of("train_bayes") + of("underfit")
     level = low + (of("initial") - low) * descent(clock, "train_decay", c["power"], of("train_decay"))
-    level = level + floors[:, 0] + both
-    start = c["initial"] + c["noise_floor"] + c["jump"] * (c["jump_at"] > 0)
+    level = level + of("train_floor") * floors[:, 0] + both
+    start = c["initial"] + c["train_floor"] * c["noise_floor"] + c["jump"] * (c["jump_at"] > 0)
     earlier = np.concatenate([start[:, None], level[:, :-1]], 1)
     right = np.clip(of("train_top") - of("slope") * (level - of("train_bayes")), 0.001, 1.0)
     before = np.clip(c["train_top"] - c["slope"] * (start - c["train_bayes"]), 0.001, 1.0)

@@ -4,13 +4,14 @@ With z1, z2 stationary AR(1) of unit variance and coefficient rho, z3, z4 white,
 g(x) = exp(growth (x/n − 1/2)) e(x)^noise_rate:
 
     val_loss = R (1 + noise g z1)             val_accuracy = A + accuracy_noise g z2
-    train_loss = T (1 + train_noise g z3)     train_accuracy = its expectation + accuracy_noise g z4
+    train_loss = T (1 + train_noise g z3)     train_accuracy = its expectation + train_noise_ratio accuracy_noise g z4
 
-both accuracies clipped to 0 .. 1. `growth` makes the noise end e^growth times wider than it began; with `noise_rate` 0
-it does not fall at a drop of the rate (real runs lose 8 % of it in a tenfold drop), with 1/2 it falls as the root of
-the rate. `tails = 1` turns z1, z2 into Student's t with four degrees of freedom, scaled to unit variance, quantile by
-quantile (Shaw, 2006, Sampling Student's T distribution, Journal of Computational Finance 9). `val_size = n` rounds
-val_accuracy to multiples of 1/n, as a validation set of n examples does.
+z2 has the correlation −noise_correlation with z1, and z4 with z3: a loss and an accuracy of one evaluation are of the
+same examples and the same weights. Both accuracies are clipped to 0 .. 1. `growth` makes the noise end e^growth times
+wider than it began; with `noise_rate` 0 it does not fall at a drop of the rate (some real runs lose 8 % of it in a
+tenfold drop), with 1/2 it falls as the root of the rate. `tails = 1` turns z1, z2 into Student's t with four degrees of freedom,
+scaled to unit variance, quantile by quantile (Shaw, 2006, Sampling Student's T distribution, Journal of Computational
+Finance 9). `val_size = n` rounds val_accuracy to multiples of 1/n, as a validation set of n examples does.
 
 The unit of computation is a block of fixed size, compiled once, so a run has the same bits in whichever company it is
 drawn; streams are keyed by (seed, purpose, series).
@@ -53,7 +54,7 @@ def widths(c: Mapping[str, np.ndarray], curves: Curves) -> dict[str, np.ndarray]
     accuracy = c["accuracy_noise"][:, None] * g
     return {
         "train_loss": curves.train_loss * (c["train_noise"][:, None] * g),
-        "train_accuracy": accuracy,
+        "train_accuracy": accuracy * c["train_noise_ratio"][:, None],
         "val_loss": curves.risk * (c["noise"][:, None] * g),
         "val_accuracy": accuracy,
     }
@@ -64,6 +65,11 @@ def observations(c: Mapping[str, np.ndarray], curves: Curves, seeds: np.ndarray)
     epochs = curves.risk.shape[1]
     rho = np.broadcast_to(c["rho"].astype(np.float32), seeds.shape)
     z = _draws(rho, seeds, epochs)
+    shared = np.broadcast_to(c["noise_correlation"].astype(np.float32), seeds.shape)
+    rows = np.flatnonzero(shared)
+    if rows.size:
+        k = shared[rows, None, None]
+        z[rows, 1::2] = np.sqrt(1 - k**2) * z[rows, 1::2] - k * z[rows, ::2]
     heavy = np.flatnonzero(np.broadcast_to(c["tails"] > 0, seeds.shape))
     if heavy.size:
         z[heavy, :2] = _heavy(z[heavy, :2])

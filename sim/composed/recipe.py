@@ -50,8 +50,9 @@ class Composed:
     delay: int = 0
     plateau_at: int = 0
     plateau_span: int = 0
-    # the noise floor of SGD
+    # the noise floor of SGD; that of training is `train_floor` times as high
     noise_floor: float = 0.0
+    train_floor: float = 1.0
     relax: float = 1.0
     # rises
     overfit: float = 0.0
@@ -90,6 +91,8 @@ class Composed:
     rho: float = 0.0
     accuracy_noise: float = 0.003
     train_noise: float = 0.005
+    train_noise_ratio: float = 1.0
+    noise_correlation: float = 0.0
     growth: float = 0.0
     noise_rate: float = 0.0
     tails: int = 0
@@ -121,6 +124,7 @@ class Composed:
             allow(name, 0 <= getattr(self, name) <= 1, "a share in [0, 1]")
         allow("tails", self.tails in (0, 1), "0 (normal) or 1 (Student's t with 4 degrees of freedom)")
         allow("rho", 0 <= self.rho < 1, "a coefficient in [0, 1)")
+        allow("noise_correlation", 0 <= self.noise_correlation < 1, "a coefficient in [0, 1)")
         allow("swing_period", self.swing_period >= 2, "2 or more epochs")
         lowest = max(self.bayes, self.train_bayes) + self.underfit
         allow("initial", self.initial >= lowest, f"at least bayes and train_bayes, each with underfit: {lowest:g}")
@@ -186,7 +190,7 @@ _NOT_NEGATIVE = (
     *("bayes", "train_bayes", "power", "pace", "underfit", "delay", "plateau_at", "plateau_span", "noise_floor"),
     *("overfit", "overfit_at", "double_descent_at", "shared", "drift", "drift_at", "jump", "jump_at", "spike"),
     *("spike_at", "swing", "swing_at", "blow_up_at", "blow_up_span", "slope", "objective", "noise"),
-    *("accuracy_noise", "train_noise", "val_size"),
+    *("accuracy_noise", "train_noise", "train_noise_ratio", "train_floor", "val_size"),
 )
 _values = attrgetter(*FIELDS)
 

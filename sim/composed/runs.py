@@ -134,6 +134,7 @@ def exchangeable(c: Mapping[str, np.ndarray], curves: Curves, width: Mapping[str
         if cause == "overfit":
             up = (curves.risk[rows] - curves.twins["fresh_samples"][rows]) / c["overfit"][rows][:, None]
         lost = (c["slope"] * c[cause] + gain)[rows][:, None] * up
-        seen = whitened(lost, width["val_accuracy"][rows], c["rho"][rows][:, None])
+        alone = np.sqrt(1 - c["noise_correlation"][rows] ** 2)[:, None]  # the loss tells the rest of the noise
+        seen = whitened(lost, width["val_accuracy"][rows] * alone, c["rho"][rows][:, None])
         out[rows] |= np.sqrt((seen**2).sum(1)) < CONFUSED
     return out

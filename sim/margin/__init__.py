@@ -52,11 +52,17 @@ def attribute(labelled: LabelledRun) -> list[dict[str, float]]:
 
 
 def draw(rng: np.random.Generator) -> Margin:
-    """A recipe around `SEED_MARGIN`: each scalar times a log-normal factor of width 0.1, noise of any common level."""
+    """A recipe around `SEED_MARGIN`: each scalar times a log-normal factor of width 0.1, the noise of any common kind."""
     spread = np.exp(0.1 * rng.standard_normal(len(PARAMETERS)))
     scalars = {name: float(getattr(SEED_MARGIN, name) * k) for name, k in zip(PARAMETERS, spread, strict=True)}
-    level = float(np.exp(rng.uniform(np.log(0.002), np.log(0.05))))
-    return Margin(**scalars, noise=level, rho=float(rng.uniform(0, 0.6)))  # type: ignore[arg-type]
+    noise = {
+        "noise": float(np.exp(rng.uniform(np.log(0.002), np.log(0.05)))),
+        "rho": float(rng.uniform(0, 0.5)),
+        "noise_correlation": float(rng.uniform(0.1, 0.98)),
+        "noise_rate": float(rng.uniform(0.2, 1.0)),
+        "train_noise_ratio": float(np.exp(rng.uniform(np.log(0.05), 0))),
+    }
+    return Margin(**scalars, **noise)  # type: ignore[arg-type]
 
 
 _KNOWN = (*CURVES, *WIDTHS)

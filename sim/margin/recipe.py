@@ -53,6 +53,8 @@ class Margin:
     rho: float = 0.0
     accuracy_noise: float = 0.003
     train_noise: float = 0.005
+    train_noise_ratio: float = 1.0
+    noise_correlation: float = 0.0
     growth: float = 0.0
     noise_rate: float = 0.0
     tails: int = 0
@@ -72,11 +74,12 @@ class Margin:
         allow("epochs", self.epochs >= 2, "2 or more")
         for name in ("weight_decay", "gradient", "fast", "gate", "learning_rate"):
             allow(name, getattr(self, name) > 0, "above 0")
-        for name in (*PARAMETERS, "noise", "accuracy_noise", "train_noise", "val_size"):
+        for name in (*PARAMETERS, "noise", "accuracy_noise", "train_noise", "train_noise_ratio", "val_size"):
             allow(name, getattr(self, name) >= 0, "0 or more")
         for name in ("cosine", "logged", "tails"):
             allow(name, getattr(self, name) in (0, 1), "0 or 1")
         allow("rho", 0 <= self.rho < 1, "a coefficient in [0, 1)")
+        allow("noise_correlation", 0 <= self.noise_correlation < 1, "a coefficient in [0, 1)")
         allow("noise_rate", abs(self.noise_rate) <= 2, "an exponent in [-2, 2]")
         check_schedule(self, allow)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectors.vocabulary import Phenomenon
-from sim.ambiguity import CONFUSED, whitened
+from sim.ambiguity import CONFUSED, in_units_of_noise
 from sim.composed.expectation import shares
 from sim.composed.recipe import columns_of
 from sim.labelled import LabelledRun
@@ -56,7 +56,7 @@ def nearest(labelled: LabelledRun, lacks: str) -> Rival:
         "risk": e.mean("noise_width"),
         "population_accuracy": e.mean("noise_width_val_accuracy"),
         "train_loss": e.mean("noise_width_train_loss"),
-        "train_accuracy": e.mean("noise_width_val_accuracy"),
+        "train_accuracy": e.mean("noise_width_val_accuracy") * recipe.train_noise_ratio,
     }
 
     def residuals(numbers: np.ndarray) -> np.ndarray:
@@ -68,8 +68,8 @@ def nearest(labelled: LabelledRun, lacks: str) -> Rival:
             "train_loss": (out["train_mode_loss"][:, :-1] + out["train_mode_loss"][:, 1:]) / 2,
             "train_accuracy": (out["train_mode_accuracy"][:, :-1] + out["train_mode_accuracy"][:, 1:]) / 2,
         }
-        rho = {"risk": recipe.rho, "population_accuracy": recipe.rho}
-        white = [whitened(seen[k] - y, width[k], rho.get(k, 0.0)) for k, y in targets.items()]
+        differences = {k: seen[k] - y for k, y in targets.items()}
+        white = in_units_of_noise(differences, width, recipe.rho, recipe.noise_correlation)
         return np.asarray(np.nan_to_num(np.concatenate(white, 1), nan=1e6, posinf=1e6, neginf=-1e6))
 
     best, distance = own, np.inf
