@@ -52,7 +52,7 @@ def attribute(labelled: LabelledRun) -> list[dict[str, float]]:
 
 
 def draw(rng: np.random.Generator) -> Margin:
-    """A recipe around `SEED_MARGIN`: each scalar times a log-normal factor of width 0.1, the noise of any common kind."""
+    """A recipe around `SEED_MARGIN`: each scalar times a log-normal factor of width 0.1, noise of any common kind."""
     spread = np.exp(0.1 * rng.standard_normal(len(PARAMETERS)))
     scalars = {name: float(getattr(SEED_MARGIN, name) * k) for name, k in zip(PARAMETERS, spread, strict=True)}
     noise = {
