@@ -11,7 +11,7 @@ same examples and the same weights. Both accuracies are clipped to 0 .. 1. `grow
 wider than it began; with `noise_rate` 0 it does not fall at a drop of the rate (some real runs lose 8 % of it in a
 tenfold drop), with 1/2 it falls as the root of the rate. `tails = 1` turns z1, z2 into Student's t with four degrees of
 freedom, scaled to unit variance, quantile by quantile (Shaw, 2006, Sampling Student's T distribution, Journal of
-Computational Finance 9). `val_size = n` rounds val_accuracy to multiples of 1/n, as a validation set of n examples does.
+Computational Finance 9). `val_size = n` rounds val_accuracy to multiples of 1/n, as n examples make it.
 
 The unit of computation is a block of fixed size, compiled once, so a run has the same bits in whichever company it is
 drawn; streams are keyed by (seed, purpose, series).
