@@ -46,41 +46,50 @@ def main() -> int:
         print("CURVESENSE_LOGS names no folder of real logs", file=sys.stderr)
         return 2
     with (folder / "labels.csv").open() as file:
-        labels = [row for row in csv.DictReader(file) if row["repo"] not in FITTED]
+        labels = list(csv.DictReader(file))
+    kept = [row for row in labels if row["repo"] not in FITTED]
     diagnoses = {row["name"]: diagnose(read(folder / "curves" / f"{row['name']}.csv")[0]) for row in labels}
-    rows = []
-    for phenomenon, column in (("overfitting", "eye_overfit"), ("loss_accuracy_divergence", "eye_divergence")):
-        yes = [row for row in labels if row[column] == "yes"]
-        no = [row for row in labels if row[column] == "no"]
-        hits = [row for row in yes if diagnoses[row["name"]][phenomenon].findings]
-        alarms = [row for row in no if diagnoses[row["name"]][phenomenon].findings]
-        undetermined = sum(diagnoses[row["name"]][phenomenon].status == "undetermined" for row in yes)
-        close = judged = 0
-        for row in hits:
-            if phenomenon == "overfitting" and row["eye_confidence"] == "high":
-                onset = diagnoses[row["name"]][phenomenon].findings[0].onset
-                judged += 1
-                close += abs(onset - float(row["eye_overfit_onset_epoch"])) <= WITHIN
-        lo, hi = exact_interval(len(hits), len(yes))
-        rows.append(
-            {
-                "phenomenon": phenomenon,
-                "labelled_yes": len(yes),
-                "found": len(hits),
-                "recall_low": f"{lo:.3f}",
-                "recall_high": f"{hi:.3f}",
-                "undetermined": undetermined,
-                "labelled_no": len(no),
-                "false_alarms": len(alarms),
-                "f1": f"{f1(len(hits), len(yes) - len(hits), len(alarms)):.3f}",
-                "onset_judged": judged,
-                "onset_within_5": close,
-            }
-        )
-        print(rows[-1])
+    rows = [
+        agreement(phenomenon, column, some, diagnoses)
+        for some in (kept, labels)
+        for phenomenon, column in (("overfitting", "eye_overfit"), ("loss_accuracy_divergence", "eye_divergence"))
+    ]
+    print(*rows, sep="\n")
     write("real_logs.csv", rows)
     write("real_logs_lr_drop.csv", drops(labels, diagnoses))
     return 0
+
+
+def agreement(
+    phenomenon: str, column: str, labels: list[dict[str, str]], diagnoses: Mapping[str, Diagnosis]
+) -> dict[str, object]:
+    """How the findings of one phenomenon agree with the labels in `column`."""
+    yes = [row for row in labels if row[column] == "yes"]
+    no = [row for row in labels if row[column] == "no"]
+    hits = [row for row in yes if diagnoses[row["name"]][phenomenon].findings]
+    alarms = [row for row in no if diagnoses[row["name"]][phenomenon].findings]
+    undetermined = sum(diagnoses[row["name"]][phenomenon].status == "undetermined" for row in yes)
+    close = judged = 0
+    for row in hits:
+        if phenomenon == "overfitting" and row["eye_confidence"] == "high":
+            onset = diagnoses[row["name"]][phenomenon].findings[0].onset
+            judged += 1
+            close += abs(onset - float(row["eye_overfit_onset_epoch"])) <= WITHIN
+    lo, hi = exact_interval(len(hits), len(yes))
+    return {
+        "logs": len(labels),
+        "phenomenon": phenomenon,
+        "labelled_yes": len(yes),
+        "found": len(hits),
+        "recall_low": f"{lo:.3f}",
+        "recall_high": f"{hi:.3f}",
+        "undetermined": undetermined,
+        "labelled_no": len(no),
+        "false_alarms": len(alarms),
+        "f1": f"{f1(len(hits), len(yes) - len(hits), len(alarms)):.3f}",
+        "onset_judged": judged,
+        "onset_within_5": close,
+    }
 
 
 def drops(labels: list[dict[str, str]], diagnoses: Mapping[str, Diagnosis]) -> list[dict[str, object]]:
@@ -98,10 +107,10 @@ def drops(labels: list[dict[str, str]], diagnoses: Mapping[str, Diagnosis]) -> l
         if "mixup" in row["name"]:
             false = [s for s in false if s not in MIXUP_OFF]
         counts = np.array([1, len(true), len(found), len(visible), len(set(visible) & set(found)), len(false)])
-        for key in (row["repo"], "all"):
+        for key in (row["repo"], *(["all but the fitted"] if row["repo"] not in FITTED else []), "all"):
             by[key] = by.get(key, 0) + counts
     out = []
-    for key, (runs, true, found, visible, seen, false) in sorted(by.items(), key=lambda item: item[0] == "all"):
+    for key, (runs, true, found, visible, seen, false) in sorted(by.items(), key=lambda item: item[0].startswith("all")):
         out.append(
             {
                 "repository": key,
