@@ -4,13 +4,15 @@ The onset is the first epoch that is not finite, or the first from which the los
 the end; kind `not_finite` or `above_start`.
 
 Method: an infinite value, or one beyond 1e100, is a fact. A value that is missing is one only where the rest of the log
-goes on: from three rows on, and more than twice as many as were ever missing before, a loss that is no longer logged is
-not a number. A last value above the first one is held against its noise, with the tail of Student's t with four degrees
-of freedom, the heaviest that noise is allowed (the difference of two such values has a lighter one); the width is the
-larger one of the whole run and of its end, so a run that never learned is none.
+goes on, be it with the numbers of its epochs alone: from three rows on, and more than twice as many as were ever
+missing before, a loss that is no longer logged is not a number. A last value above the first one is held against its
+noise, with the tail of Student's t with four degrees of freedom, the heaviest that noise is allowed (the difference of
+two such values has a lighter one); the width is the larger one of the whole run and of its end, so a run that never
+learned is none.
 
-Blind spots: a run that dies with its first bad value and logs nothing after it looks as if it had been stopped; a log
-of means over an epoch dates it to that epoch; a loss below its first value that never learns is no blow-up.
+Blind spots: a run that dies with its first bad value and logs nothing after it looks as if it had been stopped, and
+rows laid out beforehand for epochs to come as if it had broken down; a log of means over an epoch dates it to that
+epoch; a loss below its first value that never learns is no blow-up.
 """
 
 from __future__ import annotations
@@ -129,10 +131,10 @@ class BlowUp:
 
 def _silence(run: Run, known: np.ndarray) -> tuple[int | None, int]:
     """(row from which the loss is no longer logged while the log goes on, rows at the end that are too few to say)."""
-    others = [np.isfinite(v) for key, v in run.series.items() if key != "train_loss"]
-    if not others:
-        return None, 0
-    logged = known | np.logical_or.reduce(others)  # rows in which anything was logged
+    logged = np.logical_or.reduce([known, *(np.isfinite(v) for key, v in run.series.items() if key != "train_loss")])
+    end = int(np.flatnonzero(logged)[-1]) + 1
+    if len(run) - end >= ROWS:  # rows that go on without a single value: all that was to be logged is no number
+        logged[end:] = True
     there = known[logged]
     rows = np.flatnonzero(logged)
     filled = np.flatnonzero(there)

@@ -125,6 +125,19 @@ def test_a_loss_that_is_missing_at_the_end_while_the_log_goes_on_is_not_a_number
     assert (finding.onset, finding.kind) == (151, "not_finite")
 
 
+def test_losses_that_are_all_missing_while_the_epochs_go_on_are_no_numbers():
+    silent = np.where(X > 150, np.nan, DECAY)
+    (finding,) = BlowUp().detect(run(silent, silent).without("learning_rate"))
+
+    assert (finding.onset, finding.kind) == (151, "not_finite")
+
+
+def test_two_rows_at_the_end_in_which_nothing_is_logged_are_no_blow_up():
+    silent = np.where(X > 198, np.nan, DECAY)
+
+    assert BlowUp().detect(run(silent, silent).without("learning_rate")).status == "absent"
+
+
 def test_one_missing_value_at_the_end_may_not_be_logged_yet():
     assert BlowUp().detect(run(DECAY, np.where(X > 199, np.nan, DECAY))).status == "undetermined"
 
