@@ -437,6 +437,15 @@ def test_the_bar_of_a_finding_stands_under_its_epochs(opened):
     assert abs(bar["x"] + bar["width"] - spot(tab, 200 if f.end is None else f.end)[0]) <= 2
 
 
+def test_a_further_phenomenon_is_marked_on_its_bar_and_its_evidence(opened):
+    spike = Finding(phenomenon="spike", onset=50, end=60, onset_interval=(49, 51), level=0.9, known_at=60)
+    tab = opened(answered(run_of(), found("spike", [spike])))
+
+    for place in (".bar", ".swatch"):
+        assert tab.eval_on_selector(place, "e => getComputedStyle(e).backgroundImage").startswith("repeating-linear")
+        assert tab.eval_on_selector(place, "e => getComputedStyle(e).backgroundColor") == "rgb(194, 49, 107)"
+
+
 def test_everything_can_be_done_by_keyboard(opened):
     tab = opened()
 

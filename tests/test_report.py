@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from detectors.diagnosis import Diagnosis, Reading, _sentence, diagnose
 from detectors.report.document import SCHEMA_VERSION, document, unreadable
-from detectors.report.figure import COLOURS, figure, save
+from detectors.report.figure import COLOURS, MARKS, SHADED, figure, save
 from detectors.report.summary import row
 from detectors.report.text import render, title, where
 from detectors.vocabulary import Detector, Event, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
@@ -406,11 +408,63 @@ def test_the_curves_in_a_figure_are_those_of_the_run_without_what_is_missing():
 
 
 @pytest.mark.parametrize("panel", ["loss", "accuracy"])
-@pytest.mark.parametrize("phenomenon", sorted({*COLOURS} - {"generalization_gap"}))
+@pytest.mark.parametrize("phenomenon", sorted(SHADED))
 def test_a_panel_is_shaded_where_a_finding_is_in_the_colour_of_its_phenomenon(panel, phenomenon):
     axes = panels(diagnosed(found(phenomenon, [finding(phenomenon, 40, end=60)]), run=ACCURATE))[panel]
 
     assert shaded(axes) == [(40, 60, COLOURS[phenomenon])]
+
+
+# what colour-blind eyes see of a colour in linear light: Machado, Oliveira & Fernandes, 2009, severity 1
+SEEN = {
+    "all": np.eye(3),
+    "no red": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "no green": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "no blue": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+
+
+def seen_by(eyes: str, colour: str) -> np.ndarray:
+    """The colour in CIELAB as these eyes see it."""
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(SEEN[eyes] @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    f = np.cbrt(xyz / np.array([0.9505, 1.0, 1.089]))
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_every_phenomenon_but_a_drop_of_the_rate_has_a_colour_of_its_own():
+    assert set(COLOURS) == set(Phenomenon) - {Phenomenon.LR_DROP}
+    assert len(set(COLOURS.values())) == len(COLOURS)
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+def test_any_two_phenomena_differ_by_their_mark_or_for_every_eye_by_their_colour(eyes):
+    for (p, one), (q, other) in itertools.combinations(COLOURS.items(), 2):
+        apart = float(np.linalg.norm(seen_by(eyes, one) - seen_by(eyes, other)))
+
+        assert MARKS.get(p, "") != MARKS.get(q, "") or apart > 10, (p, q, apart)  # 2.3 is just noticeable
+
+
+@pytest.mark.parametrize("phenomenon", sorted(MARKS))
+def test_a_further_phenomenon_has_its_mark_on_the_timeline(phenomenon):
+    axes = panels(diagnosed(found(phenomenon, [finding(phenomenon, 40, end=60)])))["timeline"]
+
+    assert [bar.get_hatch() for bar in axes.patches] == [MARKS[phenomenon]]
+
+
+@pytest.mark.parametrize("phenomenon", sorted(MARKS))
+def test_a_mark_is_in_the_style_of_the_page_too(phenomenon):
+    style = files("detectors.report").joinpath("assets/page.css").read_text()
+
+    assert f".mark-{phenomenon} {{ background-image:" in style
 
 
 def test_a_panel_is_shaded_to_the_last_epoch_where_a_finding_has_no_end():

@@ -13,18 +13,38 @@ from detectors.diagnosis import Diagnosis
 from detectors.report.text import printable, title
 from detectors.vocabulary import LARGEST, Event, Finding, Phenomenon, Run
 
-__all__ = ["COLOURS", "OTHER", "boxes", "figure", "save"]
+__all__ = ["COLOURS", "MARKS", "OTHER", "SHADED", "boxes", "figure", "save"]
 
-#: Okabe and Ito's colours, which colour-blind eyes tell apart.
+#: Of the question's phenomena Okabe and Ito's, which colour-blind eyes tell apart; the further ones have marks besides.
 COLOURS = {
     Phenomenon.OVERFITTING: "#D55E00",
     Phenomenon.LR_DROP_RELIEF: "#009E73",
     Phenomenon.LOSS_ACCURACY_DIVERGENCE: "#0072B2",
     Phenomenon.TRAIN_ABOVE_VAL: "#E69F00",
     Phenomenon.GENERALIZATION_GAP: "#CC79A7",
+    Phenomenon.PLATEAU: "#5B8FD9",
+    Phenomenon.SPIKE: "#C2316B",
+    Phenomenon.BLOW_UP: "#777777",
+    Phenomenon.OSCILLATION: "#2E9C9C",
+    Phenomenon.UNDERFITTING: "#8A8A2E",
+    Phenomenon.DOUBLE_DESCENT: "#7A5FD0",
+    Phenomenon.DELAYED_GENERALIZATION: "#A0683A",
+}
+#: Hatches of the further phenomena: no dozen colours differ for every eye, and none in grey. In `page.css` likewise.
+MARKS = {
+    Phenomenon.PLATEAU: "--",
+    Phenomenon.SPIKE: "||",
+    Phenomenon.BLOW_UP: "xx",
+    Phenomenon.OSCILLATION: "//",
+    Phenomenon.UNDERFITTING: "..",
+    Phenomenon.DOUBLE_DESCENT: "\\\\",
+    Phenomenon.DELAYED_GENERALIZATION: "++",
 }
 OTHER = "#56B4E9"
+#: What is shaded over the curves: a gap mostly runs to the end, and what is further is seen in the curve itself.
+SHADED = tuple(p for p in COLOURS if p not in MARKS and p != Phenomenon.GENERALIZATION_GAP)
 _TRAIN, _VAL = "#7F7F7F", "#111111"
+_LOSSES = {"train_loss": _TRAIN, "val_loss": _VAL}
 DECADES = 30.0  # the highest over the lowest loss from which the axis is logarithmic
 FEW = 30  # values of a series that are dots as well
 LONG = 400  # values from which a curve may have a moving average
@@ -52,7 +72,11 @@ def figure(diagnosis: Diagnosis, truth: Sequence[Event] | None = None) -> Any:
         if _found(diagnosis, p) or any(e.phenomenon == p for e in truth or ())
     ]
     panels = ["loss", *(["accuracy"] if accuracies else []), "timeline"]
-    heights = [3.0, *([2.0] if accuracies else []), 0.35 + 0.3 * max(len(rows), 1)]
+    heights = [
+        3.0 if any(k in run for k in _LOSSES) else 0.7,
+        *([2.0] if accuracies else []),
+        0.35 + 0.3 * max(len(rows), 1),
+    ]
     fig = Figure(figsize=(9.5, sum(heights) + 1.1), layout="constrained")
     axes = dict(
         zip(panels, fig.subplots(len(panels), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0], strict=True)
@@ -62,7 +86,7 @@ def figure(diagnosis: Diagnosis, truth: Sequence[Event] | None = None) -> Any:
         ax.spines[["top", "right"]].set_visible(False)
     drops = _found(diagnosis, Phenomenon.LR_DROP)
     cuts = [f.onset for f in drops]
-    lines = _curves(axes["loss"], run, {"train_loss": _TRAIN, "val_loss": _VAL}, cuts, may_be_log=True)
+    lines = _curves(axes["loss"], run, _LOSSES, cuts, may_be_log=True)
     axes["loss"].set_ylabel("loss" if axes["loss"].get_yscale() == "linear" else "loss, logarithmic")
     if accuracies:
         _curves(axes["accuracy"], run, {"train_accuracy": _TRAIN, "val_accuracy": _VAL}, cuts)
@@ -97,10 +121,10 @@ def figure(diagnosis: Diagnosis, truth: Sequence[Event] | None = None) -> Any:
 def boxes(diagnosis: Diagnosis) -> list[Finding]:
     """The findings that are shaded over the curves.
 
-    A rise that accuracy does not confirm is shaded as that, not as overfitting too; a gap mostly runs to the end.
+    A rise that accuracy does not confirm is shaded as that, not as overfitting too.
     """
     milder = {f.onset for f in _found(diagnosis, Phenomenon.LOSS_ACCURACY_DIVERGENCE)}
-    shaded = [f for p in COLOURS if p != Phenomenon.GENERALIZATION_GAP for f in _found(diagnosis, p)]
+    shaded = [f for p in SHADED for f in _found(diagnosis, p)]
     return [f for f in shaded if f.phenomenon != Phenomenon.OVERFITTING or f.onset not in milder]
 
 
@@ -179,7 +203,8 @@ def _timeline(
         colour = COLOURS.get(phenomenon, OTHER)  # type: ignore[call-overload]
         for f in _found(diagnosis, phenomenon):
             end = last if f.end is None else max(f.end, f.onset + room)
-            ax.barh(y, end - f.onset, left=f.onset, height=0.45, color=colour, alpha=0.75, lw=0)
+            mark = {"hatch": MARKS.get(phenomenon, ""), "edgecolor": "white"}  # type: ignore[call-overload]
+            ax.barh(y, end - f.onset, left=f.onset, height=0.45, facecolor=colour, alpha=0.75, lw=0, **mark)
             lo, hi = f.onset_interval
             ax.plot([lo, min(hi, f.onset)], [y, y], color=colour, lw=1.6, solid_capstyle="butt")
             ax.plot([f.onset, min(hi, end)], [y, y], color="white", lw=1.6, solid_capstyle="butt")

@@ -26,7 +26,7 @@ from detectors.condense import MOST, condensed
 from detectors.diagnosis import Diagnosis
 from detectors.group import GroupDiagnosis
 from detectors.report.document import document, group_document
-from detectors.report.figure import COLOURS, OTHER, boxes
+from detectors.report.figure import COLOURS, MARKS, OTHER, boxes
 from detectors.report.text import render, render_group, title, where
 from detectors.vocabulary import LARGEST, Run
 
@@ -63,6 +63,7 @@ def page(
         "groups": [group_document(g) for g in together],
         "titles": {str(v.phenomenon): title(v.phenomenon) for d in diagnoses for v in d.verdicts},
         "colours": {**{str(p): c for p, c in COLOURS.items()}, "": OTHER},
+        "marks": [str(p) for p in MARKS],
     }
     script = "\n".join(["(() => {", *(_asset(name) for name in SCRIPTS), "})();"])
     style = "\n".join(_asset(name) for name in STYLES)

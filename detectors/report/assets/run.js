@@ -8,6 +8,7 @@ function findingsOf(run) {
   return [...run.verdicts].sort((a, b) => rank(a) - rank(b)).flatMap((v) => v.findings.map((f, i) => ({
     ...f, phenomenon: v.phenomenon, title: DATA.titles[v.phenomenon], id: `${v.phenomenon}-${i}`,
     colour: v.phenomenon === "lr_drop" ? "var(--soft)" : DATA.colours[v.phenomenon] ?? DATA.colours[""],
+    mark: DATA.marks.includes(v.phenomenon) ? `mark-${v.phenomenon}` : "",
     dash: DASHES[Math.max(0, order.indexOf(v.phenomenon)) % DASHES.length],
     to: f.end ?? (v.phenomenon === "lr_drop" ? f.onset : run.last),
   })));
@@ -105,7 +106,7 @@ function runView(run) {
       const bars = found.filter((f) => f.phenomenon === phenomenon);
       return el("div", { class: "row" }, el("span", { class: "label" }, bars[0].title),
         el("div", { class: "track", style: { "margin-left": `${left}px`, width: `${width}px` } }, bars.filter((f) => f.to >= from && f.onset <= to).map((f) =>
-          el("button", { type: "button", class: `bar ${phenomenon === "lr_drop" ? "line" : ""}`, "data-finding": f.id, "aria-label": `${f.title}: ${f.where}. Show the evidence.`, "aria-expanded": String(state.chosen === f.id), "aria-controls": `evidence-${f.id}`, title: `${f.title}: ${f.where}`, click: () => choose(f.id),
+          el("button", { type: "button", class: `bar ${phenomenon === "lr_drop" ? "line" : f.mark}`, "data-finding": f.id, "aria-label": `${f.title}: ${f.where}. Show the evidence.`, "aria-expanded": String(state.chosen === f.id), "aria-controls": `evidence-${f.id}`, title: `${f.title}: ${f.where}`, click: () => choose(f.id),
             style: { left: `${at(f.onset)}%`, width: `${at(f.to) - at(f.onset)}%`, "--hue": f.colour } },
             el("span", { class: "interval", style: { left: `${spot(f, f.onset_interval[0], at)}%`, width: `${spot(f, f.onset_interval[1], at) - spot(f, f.onset_interval[0], at)}%` } })))));
     }));
@@ -117,7 +118,7 @@ function runView(run) {
   function evidence(f) {
     const rows = (named) => Object.entries(named).map(([k, v]) => el("tr", {}, el("th", { scope: "row" }, words(k)), el("td", {}, number(v))));
     const card = el("details", { class: "finding", id: `evidence-${f.id}`, "data-finding": f.id },
-      el("summary", {}, el("span", { class: "swatch", style: { "--hue": f.colour } }), el("span", {}, el("strong", {}, f.title), " ", el("span", { class: "soft" }, f.where))),
+      el("summary", {}, el("span", { class: `swatch ${f.mark}`, style: { "--hue": f.colour } }), el("span", {}, el("strong", {}, f.title), " ", el("span", { class: "soft" }, f.where))),
       el("div", { class: "body" }, el("p", {}, sentence(f.explanation)), f.advice ? el("p", {}, el("strong", {}, "What to do. "), f.advice) : null,
         el("table", {}, el("caption", {}, "The numbers behind it"), el("tbody", {}, rows(f.effect), rows(f.evidence),
           rows({ "could be known at epoch": f.known_at, ...(f.p_value === null ? {} : { "p-value": f.p_value }) })))));
