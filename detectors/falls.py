@@ -26,8 +26,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from detectors.noise import RHO_MOST, clipped_mean_square, floor, likeliest, mean_square
+from detectors.noise import RHO_MOST, clipped_mean_square, floor, likeliest, mean_square, median
 from detectors.null import SMALLEST_P, read_rows, upper_tail
+from detectors.remembered import remembered
 from detectors.vocabulary import Run
 
 __all__ = ["SHORTEST", "SuddenFall", "fall_statistic", "sudden_falls"]
@@ -75,8 +76,12 @@ def sudden_falls(run: Run, alpha: float) -> list[SuddenFall]:
         rows = np.searchsorted(run.epochs, epochs)
         steps = _steps(values[None])
         gaps = np.diff(epochs)
-        gap = np.pad(gaps > GAP * np.median(gaps), 1, constant_values=True)  # just before each place
-        for place in np.flatnonzero(np.isfinite(steps.statistic[0]) & ~gap):
+        gap = np.pad(gaps > GAP * median(gaps), 1, constant_values=True)  # just before each place
+        places = np.flatnonzero(np.isfinite(steps.statistic[0]) & ~gap)
+        largest = float(steps.statistic[0, places].max(initial=-np.inf))
+        if min(1.0, _p_value(len(values), largest) * len(series)) > alpha:  # nor is any other one
+            continue
+        for place in places:
             p = min(1.0, _p_value(len(values), float(steps.statistic[0, place])) * len(series))
             if p <= alpha:
                 height = float(steps.height[0, place])
@@ -120,6 +125,7 @@ class _Steps:
     after: np.ndarray  # values of the window after the place
 
 
+@remembered
 def _steps(values: np.ndarray) -> _Steps:
     """The steps in series of shape (runs, n)."""
     runs, n = values.shape
@@ -127,26 +133,30 @@ def _steps(values: np.ndarray) -> _Steps:
     values = values / unit
     shape = (runs, n + 1)
     best = _Steps(np.full(shape, -np.inf), np.zeros(shape), np.ones(shape), np.zeros(shape, int))
-    rho = _memory(values)
-    squares = clipped_mean_square(np.abs(np.diff(values, 2, axis=-1)), AROUND - 2)
-    floors = np.maximum(floor(values), LEAST)
-    values = _without_peaks(values)  # from here on: the noise is that of the series as it is
-    low, high = values[:, : n - STAYS + 1], sliding_window_view(values, STAYS, axis=-1).max(axis=-1)
-    low = sliding_window_view(low, BELOW, axis=-1).min(axis=-1)
+    noisy, values = values, _without_peaks(values)  # the noise is that of the series as it is
+    # at the places from BELOW on: whether all of the next values lie below all of the last ones
+    next_ = np.maximum.reduce([values[:, BELOW + i : n - STAYS + 1 + i] for i in range(STAYS)])
+    last = np.minimum.reduce([values[:, i : n - STAYS - BELOW + 1 + i] for i in range(BELOW)])
+    falls = last > next_
+    if not falls[:, AROUND - BELOW :].any():
+        return best
+    rho = _memory(noisy)
+    squares = clipped_mean_square(np.abs(np.diff(noisy, 2, axis=-1)), AROUND - 2)
+    floors = np.maximum(floor(noisy), LEAST)
     for r in np.unique(rho):  # the weights of the lines depend on it
         rows = np.flatnonzero(rho == r)
         width = np.maximum(np.sqrt(squares[rows] / (6 - 8 * r + 2 * r**2)), floors[rows, None])
         for before, after in WINDOWS:
-            places = np.arange(AROUND, n - after + 1)
+            stays = falls[rows, AROUND - BELOW : max(n - after + 1 - BELOW, 0)]
+            places = AROUND + np.flatnonzero(stays.any(axis=0))
             if not len(places):
                 continue
             s = width[:, places - AROUND]
             t = np.where(places <= n - AROUND, width[:, np.minimum(places, n - AROUND)], s)
             windows = sliding_window_view(values[rows], before + after, axis=-1)[:, places - before]
             step, found = _told(windows, s, t, before, after, float(r))
-            stays = low[rows][:, places - BELOW] > high[rows][:, places]
             at_once = windows[..., before - 1] - windows[..., before] >= AT_ONCE * step
-            found = np.where(stays & at_once, found, -np.inf)
+            found = np.where(stays[:, places - AROUND] & at_once, found, -np.inf)
             at = np.ix_(rows, places)
             better = found > best.statistic[at]
             for kept, new in (

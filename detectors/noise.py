@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from detectors.remembered import remembered
+
 __all__ = [
     "FEWEST",
     "LOG_WIDTH",
@@ -36,6 +38,7 @@ __all__ = [
     "floor",
     "likeliest",
     "mean_square",
+    "median",
     "moving_average",
     "noise_of",
     "widths",
@@ -104,12 +107,14 @@ class Estimate:
         return Noise(float(self.sigma), float(self.rho), float(self.rho_upper), float(self.growth))
 
 
+@remembered
 def noise_of(values: np.ndarray) -> Noise:
     """The noise of one series of shape (n,), n >= FEWEST, outliers set aside."""
     (e,) = estimate(despike(values))
     return e.one()
 
 
+@remembered
 def estimate(*pieces: np.ndarray, margin: float = RHO_MARGIN, longest: int = LAGS[-1]) -> tuple[Estimate, ...]:
     """The noise of series in pieces of shapes (..., n_i), n_i >= FEWEST, outliers set aside before.
 
@@ -150,9 +155,7 @@ def likeliest(log_squares: np.ndarray, lags: Sequence[int]) -> np.ndarray:
 
 def mean_square(values: np.ndarray, k: int) -> np.ndarray:
     """V_k, shape (...): clipped mean square of the second differences at lag `k` of series of shape (..., n)."""
-    d = np.abs(_second_differences(values, k))
-    square: np.ndarray = clipped_mean_square(d, d.shape[-1])[..., 0]
-    return square
+    return _clipped_mean_square(np.abs(_second_differences(values, k)))
 
 
 def clipped_mean_square(differences: np.ndarray, window: int) -> np.ndarray:
@@ -160,12 +163,28 @@ def clipped_mean_square(differences: np.ndarray, window: int) -> np.ndarray:
 
     Those beyond CLIP robust standard deviations of their window count as that much.
     """
-    d = sliding_window_view(differences, window, axis=-1)
-    limit = CLIP * 1.4826 * np.median(d, axis=-1, keepdims=True)
-    square: np.ndarray = np.mean(np.minimum(d, limit) ** 2, axis=-1)
+    return _clipped_mean_square(sliding_window_view(differences, window, axis=-1))
+
+
+def _clipped_mean_square(d: np.ndarray) -> np.ndarray:
+    limit = CLIP * 1.4826 * median(d)[..., None]
+    square: np.ndarray = (np.minimum(d, limit) ** 2).sum(axis=-1) / d.shape[-1]
     return square
 
 
+def median(values: np.ndarray) -> np.ndarray:
+    """The medians of `values`, finite and of shape (..., n), shape (...): NumPy's, many times as fast."""
+    n = values.shape[-1]
+    half = n // 2
+    if n % 2:
+        middle: np.ndarray = np.partition(values, half, axis=-1)[..., half]
+        return middle
+    parts = np.partition(values, (half - 1, half), axis=-1)
+    between: np.ndarray = (parts[..., half - 1] + parts[..., half]) / 2
+    return between
+
+
+@remembered
 def despike(values: np.ndarray) -> np.ndarray:
     """`values`, shape (..., n), with those that stick out from their neighbours brought back.
 
@@ -177,15 +196,15 @@ def despike(values: np.ndarray) -> np.ndarray:
         return values
     side = (*values.shape[:-1], BESIDE)
     padded = np.concatenate([np.full(side, np.inf), values, np.full(side, -np.inf)], axis=-1)
-    w = sliding_window_view(padded, 2 * BESIDE + 1, axis=-1)
-    beside = np.concatenate([w[..., :BESIDE], w[..., BESIDE + 1 :]], axis=-1)
+    n = values.shape[-1]
+    beside = np.stack([padded[..., i : i + n] for i in range(2 * BESIDE + 1) if i != BESIDE], axis=-1)
     middle = np.partition(beside, [BESIDE - 1, BESIDE], axis=-1)
     jitter = _spread(np.abs(_second_differences(values, 1))) / np.sqrt(6)
     least, step = _resolution(values)
     room = OUTLIER * np.maximum(jitter, least)
     steps = np.maximum(np.ceil(room / np.where(step > 0, step, 1.0)), 2)  # rounded values stay on their grid
     room = np.where(step > 0, steps * step, room)[..., None]
-    clean: np.ndarray = np.clip(values, middle[..., BESIDE - 1] - room, middle[..., BESIDE] + room)
+    clean: np.ndarray = np.minimum(np.maximum(values, middle[..., BESIDE - 1] - room), middle[..., BESIDE] + room)
     return clean
 
 
@@ -235,7 +254,7 @@ def _growth(values: np.ndarray, least: np.ndarray) -> np.ndarray:
         square = np.where(body, square, 0.0)  # what lies in the head may be larger by any factor
         mean = np.maximum(square.sum(axis=-1, keepdims=True) / count, TINY)
         growth = growth + 0.5 * (centred * (square / mean)).sum(axis=-1) / spread
-        growth = np.clip(growth, -GROWTH_MOST, GROWTH_MOST)
+        growth = np.minimum(np.maximum(growth, -GROWTH_MOST), GROWTH_MOST)
     shrunk: np.ndarray = growth * GROWTH_PRIOR**2 / (GROWTH_PRIOR**2 + LOG_WIDTH / spread)
     return shrunk
 

@@ -29,6 +29,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import stdtr, stdtrit
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, Monotone, Recovers, standard
+from detectors.noise import median
 from detectors.null import SMALLEST_P
 from detectors.segments import cut
 from detectors.steady_noise import autocorrelation, clipped_mean_square, despike, floor, moving_average
@@ -98,8 +99,9 @@ class Plateau:
         rho = float(np.ceil(50 * float(autocorrelation(clean)[1])) / 50)
         z = -float(stdtrit(FREEDOM, self.alpha / tests))
         z_fall = -float(stdtrit(FREEDOM, self.alpha / n))
-        windows = [_asked(clean, size, descent, rho) for size in lengths]
-        told = [w.size for w in windows if float(np.median(w.error)) * z <= CHANGE * descent]
+        width = _width(clean, rho)
+        windows = [_asked(clean, width, size, descent, rho) for size in lengths]
+        told = [w.size for w in windows if float(median(w.error)) * z <= CHANGE * descent]
         least = float(told[0]) if told else None
         certain: list[tuple[int, int, float]] = []
         for w in windows:
@@ -180,13 +182,15 @@ def _lengths(shortest: int, n: int) -> list[int]:
     return out
 
 
-def _asked(clean: np.ndarray, size: int, descent: float, rho: float) -> _Windows:
+def _asked(clean: np.ndarray, width: np.ndarray, size: int, descent: float, rho: float) -> _Windows:
     """Both questions of every window of one length, an eighth of it apart."""
     n = len(clean)
     starts = np.arange(0, n - size - LEVEL + 1, max(size // 8, 1))
     windows = sliding_window_view(clean, size)[starts]
     line, bend, errors = _contrasts(size, rho)
-    sigma = _widths(clean, starts, size, rho)
+    around = min(AROUND, n)
+    ends = [np.minimum(np.maximum(at, 0), len(width) - 1) for at in (starts, starts + size - around)]
+    sigma = np.maximum(width[ends[0]], width[ends[1]])  # the larger one of those around the two ends
     change, bent = windows @ line, windows @ bend
     allowed = CHANGE * descent
     still = np.minimum(allowed - np.abs(change), (allowed - np.abs(bent)) * errors[0] / errors[1]) / (sigma * errors[0])
@@ -200,15 +204,11 @@ def _asked(clean: np.ndarray, size: int, descent: float, rho: float) -> _Windows
     return _Windows(starts, size, still, fall / (sigma * np.hypot(errors[2], short)), fall, sigma * errors[0])
 
 
-def _widths(clean: np.ndarray, starts: np.ndarray, size: int, rho: float) -> np.ndarray:
-    """The width of the noise in windows: the larger one of those around their two ends."""
-    around = min(AROUND, len(clean))
-    d = np.abs(np.diff(clean, 2))
-    squares = clipped_mean_square(d, around - 2)
-    ends = [np.clip(at, 0, len(squares) - 1) for at in (starts, starts + size - around)]
-    widest = np.sqrt(np.maximum(squares[ends[0]], squares[ends[1]]) / (6 - 8 * rho + 2 * rho**2))
-    widths: np.ndarray = np.maximum(widest, float(floor(clean)))
-    return widths
+def _width(clean: np.ndarray, rho: float) -> np.ndarray:
+    """The width of the noise among AROUND values from each one on, shape (n - AROUND + 1,), or among all there are."""
+    squares = clipped_mean_square(np.abs(np.diff(clean, 2)), min(AROUND, len(clean)) - 2)
+    width: np.ndarray = np.maximum(np.sqrt(squares / (6 - 8 * rho + 2 * rho**2)), float(floor(clean)))
+    return width
 
 
 @lru_cache(maxsize=256)

@@ -14,6 +14,7 @@ import numpy as np
 
 from detectors.climb import LARGEST, SHORTEST, Climb, Climbs, bottom_bounds, climbs
 from detectors.noise import FEWEST, LOG_WIDTH, Noise, despike, floor, mean_square, noise_of
+from detectors.remembered import remembered
 from detectors.segments import segments
 from detectors.shapes import rises, unimodal_bottom
 
@@ -60,6 +61,7 @@ class RisesFound:
     smallest: float
 
 
+@remembered
 def rising(values: np.ndarray, drops: list[int], alpha: float, level: float) -> RisesFound:
     """Rises of `values` (shape (n,), n >= SHORTEST, finite) with at most `alpha` false alarms a series.
 

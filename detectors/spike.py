@@ -29,6 +29,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from detectors.claims import Claim, FalseAlarms, Recovers, Robust, standard
+from detectors.noise import median
 from detectors.null import SMALLEST_P, upper_tail
 from detectors.segments import cut
 from detectors.steady_noise import autocorrelation, clipped_mean_square, despike, floor
@@ -79,7 +80,7 @@ class Spike:
         height, widths, width = up.height[0], up.widths[0], up.width[0]
         critical = max(_critical(n, self.alpha) * float(up.tail[0, 0]), WIDTHS)
         level = np.abs(val - height)
-        least = critical * float(np.median(width)) / max(float(np.median(np.abs(val))), 1e-300)
+        least = critical * float(median(width)) / max(float(median(np.abs(val))), 1e-300)
         places = np.flatnonzero((widths >= critical) & (height >= SMALLEST * level))
         if places.size and (drops := cut(run).among(run, epochs)):  # a bend at a drop is no way back
             places = places[[not any(i < d <= i + BACK for d in drops) for i in places.tolist()]]
@@ -174,12 +175,12 @@ def leaps(values: np.ndarray) -> Leaps:
     unit = np.ldexp(1.0, np.frexp(np.abs(values).max(axis=-1, keepdims=True))[1])  # squares of any unit are numbers
     values = values / unit
     before, after = (np.full((runs, n), fill) for fill in (np.inf, np.inf))
-    middle = np.median(sliding_window_view(values, SIDE, axis=-1), axis=-1)  # of positions i to i + SIDE - 1
+    middle = median(sliding_window_view(values, SIDE, axis=-1))  # of positions i to i + SIDE - 1
     before[:, SIDE:] = middle[:, : n - SIDE]
     after[:, : n - SIDE] = middle[:, 1:]
     for i in range(FEWEST, SIDE):
-        before[:, i] = np.median(values[:, :i], axis=-1)
-        after[:, n - 1 - i] = np.median(values[:, n - i :], axis=-1)
+        before[:, i] = median(values[:, :i])
+        after[:, n - 1 - i] = median(values[:, n - i :])
     width = _widths(values)
     height = values - np.maximum(before, after)
     known = slice(FEWEST, n - FEWEST)

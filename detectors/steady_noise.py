@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import median_filter
+
+from detectors.noise import clipped_mean_square, mean_square, median, moving_average
+from detectors.remembered import remembered
 
 __all__ = [
     "FEWEST",
@@ -40,7 +42,6 @@ RHO_GRID = np.arange(0.0, 0.981, 0.02)
 RHO_MARGIN = 2.0  # the autocorrelation is taken this much over sqrt(n) above its estimate, ...
 RHO_MOST = 0.95  # ... at most this
 RHO_UNKNOWN = 0.5  # the estimate where a series is too short for two lags
-CLIP = 3.0  # robust standard deviations at which second differences are clipped
 OUTLIER = 4.5  # robust standard deviations from the running median at which a value is replaced by it
 FLOOR = 1e-4  # of the interquartile range, and ...
 ROUNDING = 1e-7  # ... of the level: no log resolves less
@@ -67,6 +68,7 @@ class Noise:
         return (self.sigma / self.se_of_mean(m)) ** 2
 
 
+@remembered
 def noise_of(values: np.ndarray) -> Noise:
     """The noise of one series of shape (n,), n >= FEWEST, outliers set aside."""
     clean = despike(values)
@@ -74,6 +76,7 @@ def noise_of(values: np.ndarray) -> Noise:
     return Noise(float(width(clean, upper)), float(rho), float(upper))
 
 
+@remembered
 def autocorrelation(*pieces: np.ndarray, margin: float = RHO_MARGIN) -> tuple[np.ndarray, np.ndarray]:
     """(rho, rho_upper), each of shape (...), of noise that has one autocorrelation in all `pieces`.
 
@@ -115,41 +118,17 @@ def misfit(ratios: np.ndarray, lags: Sequence[int]) -> np.ndarray:
     return squares
 
 
-def mean_square(values: np.ndarray, k: int) -> np.ndarray:
-    """Clipped mean square of the second differences at lag `k` of series of shape (..., n), shape (...): V_k."""
-    d = np.abs(values[..., 2 * k :] - 2 * values[..., k:-k] + values[..., : -2 * k])
-    square: np.ndarray = clipped_mean_square(d, d.shape[-1])[..., 0]
-    return square
-
-
-def clipped_mean_square(differences: np.ndarray, window: int) -> np.ndarray:
-    """Mean squares of absolute `differences`, shape (..., n), over windows of them: shape (..., n - window + 1).
-
-    Those beyond CLIP robust standard deviations of their window count as that much.
-    """
-    d = sliding_window_view(differences, window, axis=-1)
-    limit = CLIP * 1.4826 * np.median(d, axis=-1, keepdims=True)
-    square: np.ndarray = np.mean(np.minimum(d, limit) ** 2, axis=-1)
-    return square
-
-
+@remembered
 def despike(values: np.ndarray, window: int = 7) -> np.ndarray:
     """`values` (shape (..., n)) with those far from their running median replaced by it (Hampel, 1974)."""
     if values.shape[-1] < window:
         return values
     size = [1] * (values.ndim - 1) + [window]
-    median = median_filter(values, size=size, mode="mirror")
-    residual = values - median
+    smooth = median_filter(values, size=size, mode="mirror")
+    residual = values - smooth
     # 1.4826: median absolute to standard deviation; 1.25: the running median follows the noise a little.
-    spread = 1.25 * 1.4826 * np.median(np.abs(residual), axis=-1, keepdims=True)
-    return np.where(np.abs(residual) > OUTLIER * np.maximum(spread, floor(values)[..., None]), median, values)
-
-
-def moving_average(values: np.ndarray, m: int) -> np.ndarray:
-    """Means of `m` successive values along the last axis, shape (..., n - m + 1)."""
-    total = np.cumsum(np.concatenate([np.zeros((*values.shape[:-1], 1)), values], axis=-1), axis=-1)
-    means: np.ndarray = (total[..., m:] - total[..., :-m]) / m
-    return means
+    spread = 1.25 * 1.4826 * median(np.abs(residual))[..., None]
+    return np.where(np.abs(residual) > OUTLIER * np.maximum(spread, floor(values)[..., None]), smooth, values)
 
 
 def floor(values: np.ndarray) -> np.ndarray:

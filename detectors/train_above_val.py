@@ -26,7 +26,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, Monotone, standard
-from detectors.noise import despike, moving_average
+from detectors.noise import despike, median, moving_average
 from detectors.scan import ALL, SHORTEST, scan, sizes, table
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
@@ -76,8 +76,8 @@ class TrainAboveVal:
                 known, sigma = result.known(lo, hi, self.alpha), float(result.width[lo:hi].mean())
                 findings.append(self._finding(run, epochs, train, val, lo, hi, known, p, sigma))
         size = int(np.searchsorted(sizes(n), 10, side="right")) - 1  # a window of about ten values
-        hidden = table().critical(n, ALL, self.alpha / 2) * float(result.units[size] * np.median(result.width))
-        least = self.share + hidden / max(float(np.median(np.abs(val))), 1e-300)
+        hidden = table().critical(n, ALL, self.alpha / 2) * float(result.units[size] * median(result.width))
+        least = self.share + hidden / max(float(median(np.abs(val))), 1e-300)
         if findings:
             return found(self.phenomenon, findings, least)
         return absent(self.phenomenon, "training loss is not above validation loss for three epochs in a row", least)

@@ -84,12 +84,12 @@ class Underfitting:
         first = float(train[0])
         loss, ends = (float(despike(v)[-m:].mean()) for v in (train, val))
         gap = ends - loss
+        if self.reference is None:
+            return self._without(first, loss, gap)
         noises = [noise_of(v[-AROUND:]) for v in (train, val - train)]
         se_loss, se_gap = (noise.se_of_mean(m) for noise in noises)
         freedom = max(min(noise.independent(m) for noise in noises) - 1, 3.0)
         start = noise_of(train[: max(AROUND, FEWEST + 2)]).sigma  # of one value
-        if self.reference is None:
-            return self._without(first, loss, gap)
         if float(np.ptp(train)) == 0:
             return absent(self.phenomenon, "train_loss never changes: nothing was learnt, or nothing measured")
         excess = first - self.reference

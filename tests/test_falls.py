@@ -111,3 +111,10 @@ def test_a_loss_in_any_unit_is_answered(unit):
 @pytest.mark.parametrize("n", [1, SHORTEST - 1, SHORTEST, LARGEST + 1])
 def test_every_length_is_answered(n):
     assert falls_of(np.full(n, 2.0)) == []
+
+
+@pytest.mark.parametrize("n", range(SHORTEST, 2 * SHORTEST))
+def test_a_fall_as_late_as_it_can_be_is_found_at_every_length(n):
+    place = n - 5  # what the shortest window needs after it
+
+    assert falls_of(np.where(np.arange(n) < place, 2.0, 1.0)) == [place]
