@@ -20,8 +20,11 @@ def _without_drops(recipe: Recipe) -> dict[str | int, Recipe]:
 
 
 def _ideal_world(recipe: Recipe) -> dict[str | int, Recipe]:
-    """Fresh training examples for every epoch."""
-    return {"fresh_samples": twin(recipe, fresh_samples=True)}
+    """Fresh training examples for every epoch; none where the data set has no more than it has."""
+    try:
+        return {"fresh_samples": twin(recipe, fresh_samples=True)}
+    except BadRecipe:
+        return {}
 
 
 def _clean_labels(recipe: Recipe) -> dict[str | int, Recipe]:

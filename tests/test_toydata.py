@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,23 @@ import pytest
 
 from sim import labels, toydata
 from sim.randomness import Purpose, stream
-from sim.recipe import Recipe
+from sim.recipe import BadRecipe, Recipe
 from sim.shape import Numbers, Shape
 from sim.toydata import TOYDATA
 from sim.trained import program
+from sim.twins import family
 
 ANY = Recipe(classes=3, modes=2, dimension=16, separation=2.0, train_size=30, batch_size=10)
+HAS_IMAGES = find_spec("sklearn") is not None
+DIGITS = (
+    {"digits": replace(ANY, data="digits", classes=10, dimension=64, train_size=300, val_size=400)}
+    if HAS_IMAGES
+    else {}
+)
+digits_are_there = pytest.mark.skipif(not HAS_IMAGES, reason="DIGITS NOT TESTED: pip install scikit-learn")
 RECIPES = {
     "blobs": ANY,
+    **DIGITS,
     "modular": replace(ANY, data="modular", classes=7, dimension=14),
     "spirals": replace(ANY, data="spirals"),
     "teacher": replace(ANY, data="teacher"),
@@ -57,14 +68,14 @@ def nearest(x: np.ndarray, label: np.ndarray, fresh: np.ndarray) -> np.ndarray:
 def test_every_file_of_a_data_set_is_registered_under_its_name():
     files = {path.stem for folder in toydata.__path__ for path in Path(folder).glob("*.py")} - {"__init__"}
 
-    assert files == set(TOYDATA) == set(RECIPES)
+    assert files == set(TOYDATA) == {*RECIPES, "digits"}
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_inputs_have_a_coordinate_of_unit_variance_for_each_dimension_and_classes_are_all_there(name):
     x, label = drawn(RECIPES[name], Purpose.FRESH_INPUTS)
 
-    assert x.shape == (SIZE, RECIPES[name].dimension)
+    assert x.shape == (1096 if name == "digits" else SIZE, RECIPES[name].dimension)  # images that are not trained on
     assert set(label) == set(range(RECIPES[name].classes))
     assert x.var(0).mean() == pytest.approx(1, rel=0.3)  # the centres of blobs are a small sample
 
@@ -160,6 +171,87 @@ def test_modular_addition_holds_out_pairs_that_are_not_trained_on_and_never_repe
     assert len(pairs[1]) == 19
     assert len(pairs[2]) == 49
     assert [(a + b - 7) % 7 for a, b in (np.flatnonzero(row) for row in x)] == label.tolist()
+
+
+@digits_are_there
+def test_digits_are_those_of_scikit_learn_each_for_one_purpose_and_each_population_has_all_of_the_rest():
+    from sklearn.datasets import load_digits
+
+    images, digits = load_digits(return_X_y=True)
+    number = {image.tobytes(): i for i, image in enumerate(images)}
+    scale = np.sqrt(images.var(0).mean())
+
+    def chosen(purpose: Purpose, key: int = 0) -> list[int]:
+        x, label = drawn(RECIPES["digits"], purpose, key)
+        which = [number[np.round(image).tobytes()] for image in x.astype(float) * scale]
+        assert np.array_equal(label, digits[which])
+        return which
+
+    train, val, rest, again = (
+        chosen(*p)
+        for p in ((Purpose.TRAIN_INPUTS,), (Purpose.VAL_INPUTS,), (Purpose.POPULATION,), (Purpose.POPULATION, 1))
+    )
+    assert len(number) == 1797
+    assert [len(set(part)) for part in (train, val, rest)] == [300, 400, 1096]
+    assert len({*train, *val, *rest}) == 1796
+    assert rest != again
+    assert len(set(rest) & set(again)) >= 1095  # an odd one stays out
+
+
+@digits_are_there
+def test_other_seeds_split_the_digits_otherwise():
+    one, two = (drawn(r, Purpose.TRAIN_INPUTS)[0] for r in (RECIPES["digits"], replace(RECIPES["digits"], seed=1)))
+
+    assert len({image.tobytes() for image in one} & {image.tobytes() for image in two}) < 120  # of 300; by chance 50
+
+
+@digits_are_there
+def test_the_population_risk_of_digits_differs_between_sisters_by_their_training_alone():
+    recipe = replace(RECIPES["digits"], network="convnet", width=4, depth=1, train_size=797, val_size=500)
+    start, _ = program.programs(Shape.of(recipe))
+    data, _ = start(Numbers.of(recipe), np.arange(8, dtype=np.uint32))
+    x, chances = (np.asarray(part) for part in data["population"])
+
+    assert x.shape == (8, 500, 64)
+    assert {tuple(sorted(image.tobytes() for image in sister)) for sister in x} == {
+        tuple(sorted(i.tobytes() for i in x[0]))
+    }
+    assert not np.array_equal(x[0], x[1])
+    assert chances.sum(2) == pytest.approx(1, abs=1e-5)
+
+
+@digits_are_there
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"fresh_samples": True}, "fresh_samples=True: allowed is False with data='digits', which has 1797 images"),
+        ({"train_size": 1396}, "train_size=1396: allowed is fewer than 1396 with data='digits'"),
+        ({"classes": 9}, "classes=9"),
+        ({"dimension": 81}, "dimension=81"),
+        ({"imbalance": 2.0}, "imbalance=2.0"),
+    ],
+)
+def test_digits_say_what_they_cannot_do(changed, said):
+    with pytest.raises(BadRecipe, match=re.escape(said)):
+        replace(RECIPES["digits"], **changed)
+
+
+@digits_are_there
+def test_the_largest_training_set_of_digits_leaves_a_population_of_two():
+    assert drawn(replace(RECIPES["digits"], train_size=1395))[0].shape == (2, 64)
+
+
+@digits_are_there
+def test_digits_have_no_ideal_world_and_other_data_have_one():
+    assert set(family(RECIPES["digits"], ("fresh_samples",))) == {"run"}
+    assert set(family(ANY, ("fresh_samples",))) == {"run", "fresh_samples"}
+
+
+def test_without_scikit_learn_digits_are_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr(toydata.digits, "find_spec", lambda name: None)
+
+    with pytest.raises(BadRecipe, match=r"^data='digits': allowed is .*pip install scikit-learn.*$"):
+        Recipe(data="digits", classes=10, dimension=64)
 
 
 # labels: imbalance and noise

@@ -6,7 +6,8 @@ A data set is a module with three functions, and one line in `TOYDATA`:
 - `world(shape, numbers)` draws, by the purpose CENTRES, what all its examples have in common, as arrays;
 - `examples(shape, numbers, world, size, key, purpose)` draws inputs of shape (size, dimension), of unit variance a
   coordinate on average, and their true classes, shape (size,). `purpose` says what they are for: most data sets need
-  it only to draw the classes (`sim.labels.draw`).
+  it only to draw the classes (`sim.labels.draw`). A data set of things that cannot be drawn afresh gives a population
+  as large as it has one, an even number.
 
 Wrong labels, a shifted validation and augmentation are no part of it: they are the same for every data set.
 """
@@ -20,7 +21,7 @@ import jax
 
 from sim.randomness import Purpose
 from sim.shape import Numbers, Shape
-from sim.toydata import blobs, modular, spirals, teacher, textures, two_moons, two_speeds
+from sim.toydata import blobs, digits, modular, spirals, teacher, textures, two_moons, two_speeds
 
 __all__ = ["TOYDATA", "ToyData"]
 
@@ -42,6 +43,7 @@ class ToyData(Protocol):
 
 TOYDATA: dict[str, ToyData] = {
     "blobs": blobs,
+    "digits": digits,
     "modular": modular,
     "spirals": spirals,
     "teacher": teacher,

@@ -25,7 +25,7 @@ __all__ = ["CHUNK", "LANES", "METRICS", "OBSERVED", "programs"]
 
 LANES = 8  # sisters in a block
 CHUNK = 10  # epochs a call
-POPULATION = 2048  # fresh examples per sister that stand for the population
+POPULATION = 2048  # fresh examples per sister that stand for the population, or as many as there are
 
 #: What is measured of every sister at the end of each epoch, in this order. Losses in nats, accuracies in 0..1.
 METRICS = (
