@@ -1,6 +1,7 @@
 """Fill the tables of the READMEs from the files in `experiments/results/`; `--check` says whether they are current.
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is a key of TABLES.
+A table (or, from `answers_text.py`, an answer with its figure and table) stands between `<!-- NAME -->` and
+`<!-- end -->`, where NAME is a key of TABLES.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import answers_text
 from tables import read
 
 ROOT = Path(__file__).parents[1]
-FILES = (ROOT / "README.md", ROOT / "sim" / "exam" / "README.md")
+FILES = (ROOT / "README.md", ROOT / "sim" / "exam" / "README.md", ROOT / "experiments" / "README.md")
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -60,8 +62,8 @@ def boxes() -> str:
 def real() -> str:
     """Agreement with labels made by eye on real logs."""
     body = [
-        [r["logs"], f"`{r['phenomenon']}`", f"{r['found']} of {r['labelled_yes']}", f"{r['false_alarms']} of {r['labelled_no']}",
-         r["f1"], f"{r['onset_within_5']} of {r['onset_judged']}" if int(r["onset_judged"]) else ""]
+        [r["logs"], f"`{r['phenomenon']}`", f"{r['found']} of {r['labelled_yes']}",
+         f"{r['false_alarms']} of {r['labelled_no']}", r["f1"], f"{r['onset_within_5']} of {r['onset_judged']}" if int(r["onset_judged"]) else ""]
         for r in rows("real_logs.csv")
     ]  # fmt: skip
     return table(["real logs", "phenomenon", "found", "false alarms", "F1", "onset within 5 epochs"], body)
@@ -194,6 +196,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "checks": checks,
     "sabotage": sabotage,
     "honest": honest,
+    **answers_text.BLOCKS,
 }
 
 

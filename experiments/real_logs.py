@@ -110,7 +110,9 @@ def drops(labels: list[dict[str, str]], diagnoses: Mapping[str, Diagnosis]) -> l
         for key in (row["repo"], *(["all but the fitted"] if row["repo"] not in FITTED else []), "all"):
             by[key] = by.get(key, 0) + counts
     out = []
-    for key, (runs, true, found, visible, seen, false) in sorted(by.items(), key=lambda item: item[0].startswith("all")):
+    for key, (runs, true, found, visible, seen, false) in sorted(
+        by.items(), key=lambda item: item[0].startswith("all")
+    ):
         out.append(
             {
                 "repository": key,
