@@ -63,7 +63,8 @@ def real() -> str:
     """Agreement with labels made by eye on real logs."""
     body = [
         [r["logs"], f"`{r['phenomenon']}`", f"{r['found']} of {r['labelled_yes']}",
-         f"{r['false_alarms']} of {r['labelled_no']}", r["f1"], f"{r['onset_within_5']} of {r['onset_judged']}" if int(r["onset_judged"]) else ""]
+         f"{r['false_alarms']} of {r['labelled_no']}", r["f1"],
+         f"{r['onset_within_5']} of {r['onset_judged']}" if int(r["onset_judged"]) else ""]
         for r in rows("real_logs.csv")
     ]  # fmt: skip
     return table(["real logs", "phenomenon", "found", "false alarms", "F1", "onset within 5 epochs"], body)
