@@ -68,10 +68,12 @@ def said(sentence: str, *parts: str) -> str:
 
 def pool() -> str:
     """How many runs there are, and with which versions."""
+    from answers_pool import SEEDS
+
     after, never = row("rises", runs="after a drop"), row("rises", runs="never a drop")
     runs = int(after["count"]) + int(never["count"])
     return wrapped(
-        f"The pool has {after['seeds']} seeds, {after['count']} runs with a drop, each with its twin without one, and "
+        f"The pool has the first {after['seeds']} of {SEEDS} planned seeds, {after['count']} runs with a drop, each with its twin without one, and "
         f"{never['count']} without: {8 * runs:,} trainings, eight sisters a run ({after['versions']})."
     )
 
@@ -161,8 +163,8 @@ def drops() -> str:
             "final accuracy: early, late wins"]  # fmt: skip
     return said(
         f"""Rather drop late than early: of the same seed with a drop by 5 at epoch 20 or at 40 of 80, the later drop
-        ended with the higher accuracy in {bare(final, "late_wins")} % of the seeds, the earlier in
-        {bare(final, "early_wins")} %; an earlier drop saves loss only, and only where without a drop the loss would
+        ended with the higher accuracy in {percent(final, "late_wins")} of the seeds, the earlier in
+        {percent(final, "early_wins")}; an earlier drop saves loss only, and only where without a drop the loss would
         turn up before the later one.""",
         figure("drops", "By how much the early drop is better than the late one, by where the bottom lies"),
         f"""It depends on where the lowest loss lies without any drop. Where that is before the early drop, the early
