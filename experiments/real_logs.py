@@ -107,7 +107,8 @@ def drops(labels: list[dict[str, str]], diagnoses: Mapping[str, Diagnosis]) -> l
         if "mixup" in row["name"]:
             false = [s for s in false if s not in MIXUP_OFF]
         counts = np.array([1, len(true), len(found), len(visible), len(set(visible) & set(found)), len(false)])
-        for key in (row["repo"], *(["all but the fitted"] if row["repo"] not in FITTED else []), "all"):
+        judging = [] if row["repo"] in FITTED else ["all but the fitted"]
+        for key in (row["repo"], *judging, "all"):
             by[key] = by.get(key, 0) + counts
     out = []
     for key, (runs, true, found, visible, seen, false) in sorted(

@@ -314,7 +314,7 @@ def test_decoupled_decay_shrinks_weights_that_have_no_gradient_and_coupled_decay
 # named recipes
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_double_descent_emerges_from_features_that_are_learned_at_two_speeds():
     (labelled,) = train([DOUBLE_DESCENT])
     (event,) = labelled.of("double_descent")
@@ -323,7 +323,7 @@ def test_double_descent_emerges_from_features_that_are_learned_at_two_speeds():
     assert event.effect["rise"] > 0.05 * labelled.expected.mean("risk").min()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_generalisation_is_delayed_in_modular_addition():
     (labelled,) = train([GROKKING])
     (event,) = labelled.of("delayed_generalization")
