@@ -1,10 +1,9 @@
 """Make every table and figure of the experiments anew, one script after the other.
 
 `--level small` takes under ten minutes on two cores and shows that all of it runs; its numbers are of too few runs to
-quote, so they go to a folder of their own. `--level full` makes what the READMEs quote, into `experiments/results/`, and
-fills their tables: about a day on two cores; each script's own docstring says how long it takes. A script whose library,
-logs or kept measurements are missing is left out, and said so. What failed and how long each took stands in
-`run_all.csv` beside the results.
+quote, so they go to a folder of their own. `--level full` makes what the READMEs quote, into `experiments/results/`,
+and fills their tables: about a day on two cores; each script's docstring says more. A script whose library or logs are
+missing is left out, and said so. What failed and how long each took stands in `run_all.csv` beside the results.
 """
 
 from __future__ import annotations

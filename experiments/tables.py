@@ -32,9 +32,9 @@ def write(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     made(name)
 
 
-def read(name: str, folder: Path = RESULTS) -> list[dict[str, str]]:
+def read(name: str, folder: Path | None = None) -> list[dict[str, str]]:
     """The rows of a file of the results, none if it is not there."""
-    path = folder / name
+    path = (folder or RESULTS) / name
     if not path.exists():
         return []
     with path.open() as file:
