@@ -73,9 +73,14 @@ def runs(folder: Path) -> None:
     tables.made(RUNS.name)
 
 
+def pool_file() -> Path:
+    """The runs of this folder of results, else those of the project."""
+    return RUNS if RUNS.exists() else Path(__file__).parent / "results" / RUNS.name
+
+
 def loaded() -> answers_tables.Pool:
     """The pool, an array a column: NaN or an empty word where a run has no such number."""
-    table = pq.read_table(RUNS)
+    table = pq.read_table(pool_file())
     out = {}
     for name in table.column_names:
         column = table[name]
@@ -88,7 +93,7 @@ def loaded() -> answers_tables.Pool:
 
 def write(known: answers_tables.Pool) -> None:
     """All tables and figures of the pool."""
-    versions = pq.read_schema(RUNS).metadata[b"versions"].decode()
+    versions = pq.read_schema(pool_file()).metadata[b"versions"].decode()
     for name, make in answers_tables.TABLES.items():
         rows = [row | {"versions": versions} for row in make(known)]
         tables.write(f"answers_{name}.csv", rows)

@@ -53,6 +53,9 @@ STAGES = (
     Stage("fuzz", small=("--files", "100"), full=("--files", "100000")),
     Stage("hard_files", small=("--scale", "0.01")),
     Stage("seed_figure", small=("--seeds", "4"), full=("--keep", "kept")),
+    Stage("answers", small=None, full=("train", "--curves", "kept/answers")),
+    Stage("answers", small=None, full=("runs", "--curves", "kept/answers")),
+    Stage("answers", small=("tables",), full=("tables",)),
     Stage("slow_successes", small=None),
     Stage("margin", small=("setting",), full=("setting",)),
     Stage("sabotage", small=None),
@@ -82,7 +85,7 @@ def run(stage: Stage, arguments: tuple[str, ...], folder: Path) -> tuple[str, fl
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--level", choices=("small", "full"), required=True)
-    parser.add_argument("--only", nargs="+", choices=[stage.script for stage in STAGES], help="these scripts")
+    parser.add_argument("--only", nargs="+", choices=sorted({stage.script for stage in STAGES}), help="these scripts")
     parser.add_argument("--out", type=Path, help=f"folder of the results (small: {SMALL.name}, full: results)")
     args = parser.parse_args()
     folder = (args.out or (SMALL if args.level == "small" else HERE / "results")).resolve()
