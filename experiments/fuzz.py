@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import bz2
-import csv
 import gzip
 import json
 import lzma
@@ -39,6 +38,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import tables
 
 from detectors.readers import FORMATS, Unreadable, expand, read
 from detectors.readers.event_file import begins_record, checksums
@@ -46,7 +46,6 @@ from detectors.readers.source import Source
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
-RESULTS = ROOT / "experiments" / "results"
 MEMORY = "memory"
 NAMES = [*(format.NAME for format in FORMATS), MEMORY]
 LIMIT = 10.0  # seconds that a file may take
@@ -595,25 +594,31 @@ class Before:
 
 def _table() -> dict[str, Before]:
     """The rows of the table, by format."""
-    path = RESULTS / "fuzz.csv"
-    rows = list(csv.reader(path.read_text().splitlines()[1:])) if path.exists() else []
+    rows = [list(row.values()) for row in tables.read("fuzz.csv")]
     return {row[0]: Before(*map(int, row[1:5]), float(row[5]), float(row[6])) for row in rows}
 
 
 def _write(tallies: dict[str, Tally], before: dict[str, Before]) -> None:
     """Write the table: what was counted on top of `before`; formats that were not asked for keep the row they have."""
-    RESULTS.mkdir(exist_ok=True)
     rows = _table()
     for name, t in tallies.items():
         if t.files or t.failures:
             b = before.get(name, Before(0, 0, 0, 0, 0.0, 0.0))
             counts = (b.files + t.files, b.read + t.read, b.unreadable + t.unreadable, b.failures + len(t.failures))
             rows[name] = Before(*counts, max(b.slowest, t.slowest), max(b.peak, t.peak))
-    with (RESULTS / "fuzz.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["format", "files", "read", "unreadable", "failures", "slowest_seconds", "peak_mib"])
-        for name, r in ((name, rows[name]) for name in NAMES if name in rows):
-            writer.writerow([name, r.files, r.read, r.unreadable, r.failures, f"{r.slowest:.3f}", round(r.peak)])
+    if rows:
+        tables.write("fuzz.csv", [_row(name, rows[name]) for name in NAMES if name in rows])
+
+
+def _row(name: str, row: Before) -> dict[str, Any]:
+    counts = {"read": row.read, "unreadable": row.unreadable, "failures": row.failures}
+    return {
+        "format": name,
+        "files": row.files,
+        **counts,
+        "slowest_seconds": f"{row.slowest:.3f}",
+        "peak_mib": round(row.peak),
+    }
 
 
 def main() -> int:

@@ -9,7 +9,6 @@ what else the machine does (`load`, of which its cores are a fair share); `core_
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import resource
 import struct
@@ -24,12 +23,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import tables
 
 from detectors.readers import read
 from detectors.readers.event_file import CHECKED, checksums
 from detectors.readers.follow import Follow
 
-RESULTS = Path(__file__).parent / "results"
 SEED = 3
 GIGABYTE = 10**9
 IMAGE = 250_000  # bytes
@@ -250,16 +249,8 @@ def main() -> int:
                 }
             )
             print(rows[-1], flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "hard_files.csv"
-    before: list[Row] = []
-    if path.exists():
-        with path.open(newline="") as file:
-            before = [dict(row) for row in csv.DictReader(file) if row["log"] not in args.only]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted([*before, *rows], key=lambda row: list(CASES).index(str(row["log"]))))
+    before: list[Row] = [dict(row) for row in tables.read("hard_files.csv") if row["log"] not in args.only]
+    tables.write("hard_files.csv", sorted([*before, *rows], key=lambda row: list(CASES).index(str(row["log"]))))
     return 0
 
 
