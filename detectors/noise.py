@@ -129,7 +129,8 @@ def estimate(*pieces: np.ndarray, margin: float = RHO_MARGIN, longest: int = LAG
         n, least = piece.shape[-1], floor(piece)
         growth = _growth(piece, least)
         lags = [k for k in _lags(n) if k <= longest]
-        v = np.stack([_behind_head(piece, k, growth, least) for k in lags], axis=-1)
+        relative = widths(-growth, n)
+        v = np.stack([_behind_head(piece, k, relative, least) for k in lags], axis=-1)
         measured.append((v[..., 0], growth, least))
         if len(lags) > 1:
             misfit = misfit + n * _misfit(np.log(np.maximum(v, TINY)), lags)
@@ -210,7 +211,8 @@ def despike(values: np.ndarray) -> np.ndarray:
 
 def moving_average(values: np.ndarray, m: int) -> np.ndarray:
     """Means of `m` successive values along the last axis, shape (..., n - m + 1)."""
-    total = np.cumsum(np.concatenate([np.zeros((*values.shape[:-1], 1)), values], axis=-1), axis=-1)
+    total = np.zeros((*values.shape[:-1], values.shape[-1] + 1), np.result_type(values, 0.0))
+    np.cumsum(values, axis=-1, out=total[..., 1:])
     means: np.ndarray = (total[..., m:] - total[..., :-m]) / m
     return means
 
@@ -259,11 +261,11 @@ def _growth(values: np.ndarray, least: np.ndarray) -> np.ndarray:
     return shrunk
 
 
-def _behind_head(values: np.ndarray, k: int, growth: np.ndarray, least: np.ndarray) -> np.ndarray:
-    """V_k of the second differences over their widths, without the head of the curve, shape (...)."""
+def _behind_head(values: np.ndarray, k: int, relative: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """V_k of the second differences times `relative`, shape (..., n), without the head of the curve, shape (...)."""
     d = _second_differences(values, k)
     body = _body(d)
-    d = np.abs(d) * widths(-growth, values.shape[-1])[..., k:-k]
+    d = np.abs(d) * relative[..., k:-k]
     square: np.ndarray = (_clipped(d, least) ** 2 * body).sum(axis=-1) / body.sum(axis=-1)
     return square
 
@@ -283,7 +285,7 @@ def _body(differences: np.ndarray) -> np.ndarray:
     if not total.shape[-1]:
         return np.ones(differences.shape, bool)
     last = np.argmax(total, axis=-1)[..., None]
-    steep = np.take_along_axis(total, last, axis=-1) > 0
+    steep = total.max(axis=-1, keepdims=True) > 0
     body: np.ndarray = ~steep | (np.arange(differences.shape[-1]) > last)
     return body
 
