@@ -53,6 +53,7 @@ def keras(monkeypatch) -> Iterator[ModuleType]:
 @pytest.fixture(params=["lightning.pytorch", "pytorch_lightning"])
 def lightning(request, monkeypatch) -> ModuleType:
     pytest.importorskip("torch", reason="LIGHTNING NOT TESTED: pip install lightning torch==2.13.0")
+    importlib.import_module("frameworks.vision")  # of experiments/; else no torchvision imports beside a CPU build
     package = pytest.importorskip(request.param, reason=f"{request.param} NOT TESTED: pip install lightning")
     for name in ("lightning.pytorch", "pytorch_lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -62,6 +63,7 @@ def lightning(request, monkeypatch) -> ModuleType:
 @pytest.fixture
 def transformers(monkeypatch) -> ModuleType:
     pytest.importorskip("torch", reason="TRANSFORMERS NOT TESTED: pip install transformers torch==2.13.0")
+    importlib.import_module("frameworks.vision")
     pytest.importorskip("accelerate", reason="TRANSFORMERS NOT TESTED: pip install accelerate")
     return pytest.importorskip("transformers", reason="TRANSFORMERS NOT TESTED: pip install transformers accelerate")
 
@@ -210,7 +212,8 @@ def test_lightning_stops_when_it_overfits_and_keeps_its_best_epoch(lightning, tm
     run = callback.lookout.monitor.run
 
     assert 10 < trainer.current_epoch < EPOCHS
-    assert len([line for line in lines if "overfitting: val_loss was lowest" in line]) == 1
+    told = [line for line in lines if "overfitting: val_loss was lowest" in line]
+    assert ["a hint" in line for line in told] in ([False], [True, False])  # under the promise once
     assert torch.load(path, weights_only=False)["epoch"] == run.epochs[np.argmin(run["val_loss"])]
 
 
