@@ -108,15 +108,16 @@ class Monitor:
         self._said = Said()
         self._next = 1
 
-    def update(self, /, epoch: object, **values: object) -> list[Finding]:
+    def update(self, epoch: object, /, **values: object) -> list[Finding]:
         """Take the values logged for `epoch`, and give the findings that are new.
 
         A value is a number, a scalar of NumPy, PyTorch or JAX, text as it may stand in a log, None or NaN. Epochs
-        follow the rules of `read`: of one that comes again the later value wins, and a note in `run.notes` says so.
+        follow the rules of `read`: of one that comes again the later value wins, and a note in `run.notes` says so. A
+        value that is called `epoch` as well is not kept.
         """
         row = self.updates
         self.updates += 1
-        for name, value in ((AXIS, epoch), *values.items()):
+        for name, value in {**values, AXIS: epoch}.items():
             column = self._columns.setdefault(name, array("d"))
             column.extend([math.nan] * (row - len(column)))
             if len(column) == row:

@@ -110,7 +110,7 @@ class Watch:
                 noise = SisterNoise.of(sisters, needs[0], autocorrelation)
                 self._rises[phenomenon] = RisesOnline(phenomenon, needs, alpha, smallest, noise)
 
-    def update(self, /, epoch: object, **values: object) -> list[Finding]:
+    def update(self, epoch: object, /, **values: object) -> list[Finding]:
         """The findings that are new with the values logged for `epoch`."""
         now = scalar(epoch)
         if now is None or not math.isfinite(now):

@@ -179,6 +179,16 @@ def test_a_training_that_goes_back_ends_the_promise_and_says_so_once(caplog):
     assert caplog.records == []
 
 
+def test_a_value_that_is_called_like_an_argument_is_taken_as_any_other():
+    lookout = Lookout(say=len)
+    for epoch in range(1, 10):
+        lookout(epoch, loss=1.0, val_loss=1.0, **{"epoch": epoch - 1, "self": 2.0})
+
+    assert not lookout.broken
+    assert lookout.monitor.run.epochs.tolist() == list(range(1, 10))  # what was given as the epoch
+    assert lookout.monitor.run["self"].tolist() == [2.0] * 9
+
+
 def test_nothing_is_said_where_nothing_is_found():
     lines: list[str] = []
     looked(LOSSES, say=lines.append)

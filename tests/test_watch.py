@@ -187,10 +187,35 @@ def epochs_as_events(first: int, last: int) -> bytes:
     return b"".join(hard_files.scalars(int(e), float(t), float(v)) for e, t, v in rows)
 
 
+def epochs_as_lightning(first: int, last: int) -> bytes:
+    """Two steps, the validation and the mean of training for each epoch, each in a row of its own."""
+    lines = ["epoch,step,train_loss_epoch,train_loss_step,val_loss"] if first == 1 else []
+    for row in log(last).splitlines()[first:]:
+        e, t, v = int(row.split(",")[0]) - 1, *row.split(",")[1:]
+        lines += [f"{e},{2 * e},,{t},", f"{e},{2 * e + 1},,{t},", f"{e},{2 * e + 1},,,{v}", f"{e},{2 * e + 1},{t},,"]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def epochs_with_their_number(first: int, last: int) -> bytes:
+    """Events over steps, with the epoch as a scalar among others, as Lightning's logger writes them."""
+    rows = [line.split(",") for line in log(last).splitlines()[first:]]
+    return b"".join(
+        hard_files.scalars(2 * int(e) - 1, float(t), float(v))
+        + hard_files.records([hard_files.value(2 * int(e) - 1, b"epoch", float(e) - 1)])
+        for e, t, v in rows
+    )
+
+
 @pytest.mark.parametrize(
-    ("name", "grown"), [("a.jsonl", epochs_as_json), ("events.out.tfevents.1.host", epochs_as_events)]
+    ("name", "grown", "last"),
+    [
+        ("a.jsonl", epochs_as_json, "90"),
+        ("metrics.csv", epochs_as_lightning, "89"),
+        ("events.out.tfevents.1.host", epochs_as_events, "90"),
+        ("events.out.tfevents.2.host", epochs_with_their_number, ""),
+    ],
 )
-def test_a_log_that_a_framework_appends_to_is_followed(tmp_path, name, grown):
+def test_a_log_that_a_framework_appends_to_is_followed(tmp_path, name, grown, last):
     (tmp_path / name).write_bytes(grown(1, 20))
     command = [
         sys.executable,
@@ -216,7 +241,7 @@ def test_a_log_that_a_framework_appends_to_is_followed(tmp_path, name, grown):
 
     assert (process.returncode, err) == (0, "")
     assert out.count("overfitting: val_loss was lowest") == 1
-    assert "epoch 90: Validation loss is lowest" in out
+    assert f"epoch {last}: Validation loss is lowest" in out if last else "Validation loss is lowest" in out
 
 
 # in a terminal

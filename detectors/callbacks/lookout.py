@@ -120,7 +120,7 @@ class Lookout:
         self._told = False  # what a hint is
         self._sure: list[Finding] = []
 
-    def __call__(self, /, epoch: object, **values: object) -> Seen:
+    def __call__(self, epoch: object, /, **values: object) -> Seen:
         """Take the values logged for `epoch` (see `Monitor.update`), and say what is new."""
         if self.broken:
             return Seen()
