@@ -34,7 +34,7 @@ def rises(curve: np.ndarray) -> list[Rise]:
     open_peaks: list[tuple[int, int]] = []  # (bottom, top) of peaks that nothing has exceeded yet, tops descending
     before = 0
     for i in starts[1:][up & ~np.append(up[1:], False)].tolist():
-        bottom = before + int(np.argmin(curve[before : i + 1]))
+        bottom = min(range(before, i + 1), key=values.__getitem__)  # the first of the lowest
         while open_peaks and values[open_peaks[-1][1]] < values[i]:
             a, b = open_peaks.pop()
             if values[a] >= values[bottom]:

@@ -150,7 +150,7 @@ def test_a_log_made_anew_reads_the_same(framework, tmp_path):
         try:
             version(package)
         except PackageNotFoundError:
-            pytest.skip(f"NOT MADE ANEW: {package} is not installed; pip install 'curvesense[frameworks]'")
+            pytest.skip(f"NOT MADE ANEW: {package} is not installed; see experiments/frameworks/README.md")
     out = tmp_path / framework
     command = [sys.executable, str(SCRIPTS / f"with_{framework}.py"), "--out", str(out)]
 
