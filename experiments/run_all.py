@@ -53,6 +53,7 @@ STAGES = (
     Stage("fuzz", small=("--files", "100"), full=("--files", "100000")),
     Stage("hard_files", small=("--scale", "0.01")),
     Stage("seed_figure", small=("--seeds", "4"), full=("--keep", "kept")),
+    Stage("digits", small=("--seeds", "2"), full=("--keep", "kept/digits"), libraries=("sklearn", "torch")),
     Stage("answers", small=None, full=("train", "--curves", "kept/answers")),
     Stage("answers", small=None, full=("runs", "--curves", "kept/answers")),
     Stage("answers", small=("tables",), full=("tables",)),
