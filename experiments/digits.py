@@ -233,14 +233,19 @@ def table(kept: dict[tuple[str, float], list[Any]], truth: dict[float, list[Labe
             for name in TOLD:
                 add(engine, "one run", noise, name, share([shown_by_one(one)[name] for one in read[engine]]))
             for name in read[engine][0]:
-                add(engine, "one run", noise, name, mean([one[name] for one in read[engine]]))
+                add(engine, "one run", noise, size(name), mean([one[name] for one in read[engine]]))
         for name in read["torch"][0]:
             pairs = zip(read["torch"], read["fleet"], strict=True)
-            add("torch - fleet", "one run", noise, name, mean([one[name] - other[name] for one, other in pairs]))
+            add("torch - fleet", "one run", noise, size(name), mean([one[name] - other[name] for one, other in pairs]))
         for milestone in DIGITS.schedule.milestones:
             over = [image_error(curves, milestone) for curves in kept["torch", noise]]
             add("torch", "standard error over images", noise, f"effect-{milestone}", mean(over))
     return rows
+
+
+def size(name: str) -> str:
+    """What a strength is called beside the share that shows it."""
+    return f"{name}, relative size" if name in TOLD else name
 
 
 def image_error(curves: dict[str | int, Curves], milestone: int) -> float:

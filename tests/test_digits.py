@@ -207,6 +207,8 @@ def test_the_experiment_writes_its_tables_and_goes_on_where_it_was(tmp_path, mon
 
     assert {path.name: path.read_bytes() for path in keep.iterdir()} == first
     assert {row["engine"] for row in rows} == {"fleet", "torch", "torch - fleet"}
+    asked = [(row["engine"], row["reading"], row["label_noise"], row["what"]) for row in rows]
+    assert len(asked) == len(set(asked))
     with_noise = [row for row in rows if row["what"] == "effect-5" and row["engine"] == "torch"]
     assert len(with_noise) == 4  # two levels of noise; over seeds and over images
     assert {row["label_noise"] for row in digits.detected(logs, truth)} == {"all", 0.0, 0.4}
