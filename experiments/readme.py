@@ -1,7 +1,7 @@
 """Fill the tables of the READMEs from the files in `experiments/results/`; `--check` says whether they are current.
 
-A table (or, from `answers_text.py`, an answer with its figure and table) stands between `<!-- NAME -->` and
-`<!-- end -->`, where NAME is a key of TABLES.
+A table (or, from `answers_text.py` and `transfer_text.py`, an answer with its numbers) stands between `<!-- NAME -->`
+and `<!-- end -->`, where NAME is a key of TABLES.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import answers_text
+import transfer_text
 from tables import read
 
 ROOT = Path(__file__).parents[1]
@@ -198,6 +199,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "sabotage": sabotage,
     "honest": honest,
     **answers_text.BLOCKS,
+    **transfer_text.BLOCKS,
 }
 
 
