@@ -305,7 +305,7 @@ def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=3, help="sets of simulated runs")
+    parser.add_argument("--draws", type=int, default=2, help="sets of simulated runs")
     parser.add_argument("--only", nargs="*", default=[], help="models to compare, default all")
     parser.add_argument("--trained", type=int, default=1, help="draws of the trained models, the slowest to make")
     parser.add_argument("--pairs", type=Path, help="draw example pairs into this folder, outside the project")
@@ -319,31 +319,30 @@ def main() -> int:
     lengths = [len(run.epochs) for run in real]
     sources: dict[str, Source] = {"exponential, white noise": drawn(naive), "LC-PFN style prior": drawn(lc_pfn)}
     sources |= {name: simulated(name) for name in MODELS}
-    rows: list[dict[str, Any]] = []
+    by_view: dict[str, list[dict[str, Any]]] = {}
     away: list[dict[str, Any]] = []
-    for view, keys in VIEWS.items():
-        known = table(real, keys)
-        names = list(features(real[0], keys))
-        rows += [{"view": view, "generator": "real against real", **row} for row in between(known, repos)]
-        for name, source in sources.items():
-            if args.only and name not in args.only:
-                continue
-            draws = args.trained if name in MODELS and MODELS[name].tier == "trained" else args.draws
-            fakes = [source(seed, lengths) for seed in range(draws)]
-            kept = [i for i, key in enumerate(keys) if any(key in run for run in fakes[0])]
-            if len(kept) < len(keys):  # a model without accuracies is compared by its losses
-                keep = tuple(keys[i] for i in kept)
-                mine, labels = table(real, keep), list(features(real[0], keep))
-            else:
-                keep, mine, labels = keys, known, names
+    known = {view: table(real, keys) for view, keys in VIEWS.items()}
+    for view, features_of in known.items():
+        by_view[view] = [{"view": view, "generator": "real against real", **r} for r in between(features_of, repos)]
+    for name, source in sources.items():
+        if args.only and name not in args.only:
+            continue
+        draws = args.trained if name in MODELS and MODELS[name].tier == "trained" else args.draws
+        fakes = [source(seed, lengths) for seed in range(draws)]
+        for view, keys in VIEWS.items() if fakes else ():
+            keep = tuple(key for key in keys if any(key in run for run in fakes[0]))
+            mine = known[view] if keep == keys else table(real, keep)
             tables = [table(fake, keep) for fake in fakes]
             told = view if keep == keys else f"{view}, no accuracies"
-            rows += [{"view": told, "generator": name, **row} for row in compare(mine, repos, tables)]
-            print(rows[-1], next(r for r in rows[::-1] if r["comparison"] == "grouped"), flush=True)
+            rows = [{"view": told, "generator": name, **row} for row in compare(mine, repos, tables)]
+            by_view[view] += rows
+            print(rows[-1], next(r for r in rows if r["comparison"] == "grouped"), flush=True)
             if view == "all series":
+                labels = list(features(real[0], keep))
                 away += [{"generator": name, **row} for row in giveaways(mine, tables[0], labels)[:8]]
                 if args.pairs:
                     pairs(args.pairs, name, real, fakes[0])
+    rows = [row for rows in by_view.values() for row in rows]
     write("realism.csv", rounded(rows))
     write("realism_features.csv", rounded(away))
     return 0

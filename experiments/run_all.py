@@ -61,6 +61,7 @@ STAGES = (
     Stage("margin", small=("setting",), full=("setting",)),
     Stage("sabotage", small=None),
     Stage("realism", small=("--draws", "1", "--only", "composed"), libraries=("sklearn",), logs=True),
+    Stage("transfer", small=("--small",), libraries=("sklearn",), logs=True),
     Stage(
         "leaderboard",
         small=("--composed", "20", "--analytic", "8", "--trained", "0", "--null", "10"),

@@ -1,4 +1,4 @@
-"""The default distribution of composed recipes: each of the six events in about half of them, a further one in some."""
+"""The default distribution of composed recipes: each of the six events in a quarter of them or more, others in some."""
 
 from __future__ import annotations
 
