@@ -71,6 +71,28 @@ def real() -> str:
     return table(["real logs", "phenomenon", "found", "false alarms", "F1", "onset within 5 epochs"], body)
 
 
+def realism() -> str:
+    """How well a forest tells the runs of each generator from real logs."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for r in rows("realism.csv"):
+        of = found.setdefault((r["view"], r["generator"]), {})
+        if r["comparison"] == "grouped":
+            of["grouped"] = f"{float(r['auc']):.2f} ({float(r['low']):.2f} to {float(r['high']):.2f})"
+        elif r["comparison"] == "within, mean":
+            of["within"] = f"{float(r['auc']):.2f}"
+    body = [[view, name, of.get("grouped", ""), of["within"]] for (view, name), of in found.items()]
+    return table(["told by", "runs of", "one repository left out (95 %)", "within a repository, mean"], body)
+
+
+def giveaways() -> str:
+    """The five features that tell the runs of the composed and of the margin model best."""
+    body = []
+    for name in ("composed", "margin"):
+        best = [r for r in rows("realism_features.csv") if r["generator"] == name][:5]
+        body += [[name, r["feature"], r["auc_alone"], r["simulated_median"], r["real_median"]] for r in best]
+    return table(["runs of", "feature", "area under the curve alone", "median simulated", "median real"], body)
+
+
 def drops() -> str:
     """Drops of the rate on real logs, found without the logged rate."""
     body = [
@@ -190,6 +212,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "boxes": boxes,
     "real": real,
     "drops": drops,
+    "realism": realism,
+    "giveaways": giveaways,
     "alarms": alarms,
     "power": power,
     "throughput": throughput,
