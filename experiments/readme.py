@@ -207,9 +207,89 @@ def honest() -> str:
     return table(["detector", "passed", "failed", "skipped", "not promised, and fails"], body)
 
 
+DIGITS_SHOWN = {
+    "red": "a rise before the drop",
+    "green": "relief at the drop, against the twin",
+    "blue": "afterwards loss up, accuracy not down",
+    "train_above_val": "training loss above held-out loss",
+    "all_four": "all four",
+}
+DIGITS_READ = {
+    ("fleet", "truth"): "JAX, truth of eight sisters",
+    ("fleet", "one run"): "JAX, one run",
+    ("torch", "one run"): "PyTorch, one run",
+}
+
+
+def digits() -> str:
+    """In how many seeds of the digits each phenomenon shows, by label noise, engine and reading."""
+    lines = rows("digits.csv")
+    noises = sorted({r["label_noise"] for r in lines}, key=float)
+    body = []
+    for what, words in DIGITS_SHOWN.items():
+        for (engine, reading), told in DIGITS_READ.items():
+            own = {
+                r["label_noise"]: r for r in lines if (r["engine"], r["reading"], r["what"]) == (engine, reading, what)
+            }
+            body.append([words, told, *(f"{own[n]['shown']} ({own[n]['low']} to {own[n]['high']})" for n in noises)])
+    seeds = lines[0]["seeds"]
+    return table([f"of {seeds} seeds (95 % interval of the share)", "read from", *map(_wrong, noises)], body)
+
+
+def digits_effects() -> str:
+    """Effects of the drops against their twins, and rises with and without temperature, over seeds."""
+    lines = rows("digits.csv")
+    noises = sorted({r["label_noise"] for r in lines}, key=float)
+    told = {
+        **{r["what"]: f"effect of the drop at {r['what'].removeprefix('effect-')}, until the next"
+           for r in lines if r["what"].startswith("effect-")},
+        "blue_rise": "rise of the loss after the first drop",
+        "blue_calibrated": "the same, temperature-scaled",
+    }  # fmt: skip
+    body = []
+    for what, words in told.items():
+        for engine, reading, name in (
+            ("fleet", "one run", "JAX"),
+            ("torch", "one run", "PyTorch"),
+            ("torch - fleet", "one run", "difference, with its 95 % interval"),
+            ("torch", "standard error over images", "standard error over the held-out images, PyTorch"),
+        ):
+            own = {
+                r["label_noise"]: r for r in lines if (r["engine"], r["reading"], r["what"]) == (engine, reading, what)
+            }
+            if own and engine == "torch - fleet":
+                body.append(
+                    [words, name, *(f"{own[n]['value']} ({own[n]['low']} to {own[n]['high']})" for n in noises)]
+                )
+            elif own:
+                spread = "" if reading.startswith("standard") else " ± "
+                body.append([words, name, *(own[n]["value"] + (spread and spread + own[n]["spread"]) for n in noises)])
+    return table(["nats, mean ± standard deviation over seeds", "", *map(_wrong, noises)], body)
+
+
+def digits_detectors() -> str:
+    """What the detectors find in the PyTorch log of the digits, against the truth of the twins."""
+    body = []
+    for r in rows("digits_detectors.csv"):
+        if r["label_noise"] == "all" and int(r["events"]):
+            recall = f"{r['recall']} ({r['recall_low']} to {r['recall_high']})"
+            told = f"{r['undetermined_runs']} of {r['runs']}", f"{r['false_alarms']} of {r['null_runs']}"
+            body.append([f"`{r['phenomenon']}`", r["events"], recall, r["precision"], r["median_distance"], *told])
+    head = ["detector", "events", "recall (95 %)", "precision", "median distance, epochs", "undetermined runs",
+            "false alarms on null runs"]  # fmt: skip
+    return table(head, body)
+
+
+def _wrong(noise: str) -> str:
+    return f"{float(noise):.0%} wrong labels"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "detectors": detectors,
     "boxes": boxes,
+    "digits": digits,
+    "digits_effects": digits_effects,
+    "digits_detectors": digits_detectors,
     "real": real,
     "drops": drops,
     "realism": realism,
