@@ -242,7 +242,7 @@ BAD_RECIPES = [
     ("depth", -1, "0 or more"),
     ("normalisation", "group", "'none', 'batch' or 'layer'"),
     ("optimiser", "lion", "'sgd', 'adam' or 'adamw'"),
-    ("data", "mnist", "'blobs', 'modular', 'spirals', 'teacher', 'textures', 'two_moons' or 'two_speeds'"),
+    ("data", "mnist", "'blobs', 'digits', 'modular', 'spirals', 'teacher', 'textures', 'two_moons' or 'two_speeds'"),
     ("network", "transformer", "'convnet' or 'mlp'"),
     ("noise_kind", "random", "'symmetric' or 'class_dependent'"),
     ("imbalance", 0.5, "1 or more"),
