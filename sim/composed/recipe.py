@@ -13,7 +13,7 @@ import numpy as np
 from sim.recipe import BadRecipe
 from sim.schedules import Schedule
 
-__all__ = ["DROPS", "FIELDS", "Composed", "check_schedule", "columns_of", "recipes_of", "schedule_of"]
+__all__ = ["DROPS", "FIELDS", "Composed", "check_noise", "check_schedule", "columns_of", "recipes_of", "schedule_of"]
 
 DROPS = 3  # a composed run has at most this many
 
@@ -123,12 +123,10 @@ class Composed:
         for name in ("double_descent", "top", "train_top"):
             allow(name, 0 <= getattr(self, name) <= 1, "a share in [0, 1]")
         allow("tails", self.tails in (0, 1), "0 (normal) or 1 (Student's t with 4 degrees of freedom)")
-        allow("rho", 0 <= self.rho < 1, "a coefficient in [0, 1)")
-        allow("noise_correlation", 0 <= self.noise_correlation < 1, "a coefficient in [0, 1)")
         allow("swing_period", self.swing_period >= 2, "2 or more epochs")
         lowest = max(self.bayes, self.train_bayes) + self.underfit
         allow("initial", self.initial >= lowest, f"at least bayes and train_bayes, each with underfit: {lowest:g}")
-        allow("noise_rate", abs(self.noise_rate) <= 2, "an exponent in [-2, 2]")
+        check_noise(self, allow)
         check_schedule(self, allow)
 
     def __repr__(self) -> str:
@@ -148,6 +146,13 @@ class Composed:
 
 
 Allow = Callable[[str, object, str], None]
+
+
+def check_noise(recipe: Any, allow: Allow) -> None:
+    """Refuse a noise that cannot be; of any recipe with the fields of a `Composed` that say how its values scatter."""
+    for name in ("rho", "noise_correlation"):
+        allow(name, 0 <= getattr(recipe, name) < 1, "a coefficient in [0, 1)")
+    allow("noise_rate", abs(recipe.noise_rate) <= 2, "an exponent in [-2, 2]")
 
 
 def check_schedule(recipe: Any, allow: Allow) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from sim.composed.recipe import check_schedule, schedule_of
+from sim.composed.recipe import check_noise, check_schedule, schedule_of
 from sim.margin.dynamics import PARAMETERS
 from sim.recipe import BadRecipe
 from sim.schedules import Schedule
@@ -78,9 +78,7 @@ class Margin:
             allow(name, getattr(self, name) >= 0, "0 or more")
         for name in ("cosine", "logged", "tails"):
             allow(name, getattr(self, name) in (0, 1), "0 or 1")
-        allow("rho", 0 <= self.rho < 1, "a coefficient in [0, 1)")
-        allow("noise_correlation", 0 <= self.noise_correlation < 1, "a coefficient in [0, 1)")
-        allow("noise_rate", abs(self.noise_rate) <= 2, "an exponent in [-2, 2]")
+        check_noise(self, allow)
         check_schedule(self, allow)
 
     def __repr__(self) -> str:
