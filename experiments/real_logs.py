@@ -40,14 +40,30 @@ def f1(hits: int, misses: int, alarms: int) -> float:
     return 2 * hits / (2 * hits + misses + alarms)
 
 
-def main() -> int:
+def folder_of_logs() -> Path:
+    """The folder that CURVESENSE_LOGS names; where it has no labels, a line that says so and exit status 2."""
     folder = Path(os.environ.get("CURVESENSE_LOGS", ""))
     if not (folder / "labels.csv").is_file():
         print("CURVESENSE_LOGS names no folder of real logs", file=sys.stderr)
-        return 2
-    with (folder / "labels.csv").open() as file:
-        labels = list(csv.DictReader(file))
-    kept = [row for row in labels if row["repo"] not in FITTED]
+        sys.exit(2)
+    return folder
+
+
+def labels_of(folder: Path) -> list[dict[str, str]]:
+    """The labels of every log, a row a log."""
+    with (folder / "labels.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def judging(labels: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Those to whose repository no recipe was fitted."""
+    return [row for row in labels if row["repo"] not in FITTED]
+
+
+def main() -> int:
+    folder = folder_of_logs()
+    labels = labels_of(folder)
+    kept = judging(labels)
     diagnoses = {row["name"]: diagnose(read(folder / "curves" / f"{row['name']}.csv")[0]) for row in labels}
     rows = [
         agreement(phenomenon, column, some, diagnoses)

@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -28,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from curve_features import SERIES, features
-from real_logs import FITTED
+from real_logs import folder_of_logs, judging, labels_of
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
@@ -45,10 +43,9 @@ SMALLEST = 8  # runs of a repository that stands on its own
 
 def real_runs(folder: Path) -> list[tuple[str, Run]]:
     """(repository, run) of every real log with at least 40 epochs of validation loss."""
-    with (folder / "labels.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = judging(labels_of(folder))
     runs = [(row["repo"], read(folder / "curves" / f"{row['name']}.csv")[0]) for row in rows]
-    return [(repo, run) for repo, run in runs if np.isfinite(run["val_loss"]).sum() >= 40 and repo not in FITTED]
+    return [(repo, run) for repo, run in runs if np.isfinite(run["val_loss"]).sum() >= 40]
 
 
 def naive(rng: np.random.Generator, epochs: int) -> Run:
@@ -310,10 +307,7 @@ def main() -> int:
     parser.add_argument("--trained", type=int, default=1, help="draws of the trained models, the slowest to make")
     parser.add_argument("--pairs", type=Path, help="draw example pairs into this folder, outside the project")
     args = parser.parse_args()
-    folder = Path(os.environ.get("CURVESENSE_LOGS", ""))
-    if not (folder / "labels.csv").is_file():
-        print("CURVESENSE_LOGS names no folder of real logs", file=sys.stderr)
-        return 2
+    folder = folder_of_logs()
     labelled = real_runs(folder)
     repos, real = np.array([repo for repo, _ in labelled]), [run for _, run in labelled]
     lengths = [len(run.epochs) for run in real]

@@ -17,14 +17,11 @@ from __future__ import annotations
 
 import argparse
 import pickle
-import platform
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import jax
-import numpy as np
-from tables import RESULTS, made, write
+from tables import RESULTS, made, versions, write
 from tqdm import tqdm
 
 from detectors.catalogue import CATALOGUE
@@ -81,7 +78,6 @@ def main() -> None:
         "--keep", type=Path, help="folder that keeps what was measured, so that scoring can be repeated"
     )
     args = parser.parse_args()
-    versions = f"python {platform.python_version()}, jax {jax.__version__}, numpy {np.__version__}"
     seeds = range(args.seeds)
     runs = trained([replace(SEED_FIGURE, seed=s) for s in seeds], "seed", args.keep)
     healthy = trained([replace(HEALTHY, seed=s) for s in seeds], "healthy", args.keep)
@@ -93,7 +89,7 @@ def main() -> None:
         lo, hi = exact_interval(k, len(shown))
         rows.append(
             {"box": box, "seeds": len(shown), "shown": k, "share": f"{k / len(shown):.3f}",
-             "low": f"{lo:.3f}", "high": f"{hi:.3f}", "versions": versions}
+             "low": f"{lo:.3f}", "high": f"{hi:.3f}", "versions": versions()}
         )  # fmt: skip
         print(f"{box:<16} {k}/{len(shown)}  {k / len(shown):.2f}  [{lo:.2f}, {hi:.2f}]")
     write("seed_figure_boxes.csv", rows)

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "made", "read", "write"]
+__all__ = ["RESULTS", "made", "read", "versions", "write"]
 
 RESULTS = Path(os.environ.get("CURVESENSE_RESULTS") or Path(__file__).parent / "results")
 _LIBRARIES = ("numpy", "scipy", "jax")

@@ -20,17 +20,16 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from baselines.catalogue import BASELINES
 from baselines.classifier import trained
 from matched import MARGINALS, STRENGTHS, marginals, nearest, noisier, stretched
+from real_logs import folder_of_logs
 from tables import RESULTS, made, read, write
 from tqdm import tqdm
 from transfer_cases import Case, of_logs, of_simulated, tally
@@ -371,10 +370,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.small:
         args.composed, args.margin, args.each, args.draws = 2500, 0, 1, 100
-    folder = Path(os.environ.get("CURVESENSE_LOGS", ""))
-    if not (folder / "labels.csv").is_file():
-        print("CURVESENSE_LOGS names no folder of real logs", file=sys.stderr)
-        return 2
+    folder = folder_of_logs()
     real = {view: scored(of_logs(folder, view.removesuffix(HIDDEN))) for view in views()}
     real["lr_drop"] = [c for c in real["lr_drop"] if RATE in c.run]
     lengths = [len(c.run.epochs) for c in real["overfitting"]]

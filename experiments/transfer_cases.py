@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import csv
 import io
 import re
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from real_logs import FITTED, MIXUP_OFF, UNSCHEDULED, WITHIN
+from real_logs import MIXUP_OFF, UNSCHEDULED, WITHIN, judging, labels_of
 from transfer_rank import COUNTS
 
 from detectors import read
@@ -54,10 +53,8 @@ class Case:
 
 def of_logs(folder: Path, phenomenon: str) -> list[Case]:
     """The real logs that are labelled for this phenomenon; those to which recipes were fitted are left out."""
-    with (folder / "labels.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["repo"] not in FITTED]
     out = []
-    for row in rows:
+    for row in judging(labels_of(folder)):
         run = read(folder / "curves" / f"{row['name']}.csv")[0]
         missing = [key for key in run.series if not np.isfinite(run[key]).any()]
         run = run.without(*missing) if missing else run

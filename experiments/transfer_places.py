@@ -7,15 +7,13 @@ events are the labels of eyes (`transfer_cases.py`), simulated ones the truth. N
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matched import noisier, stretched
-from real_logs import WITHIN
+from real_logs import WITHIN, folder_of_logs
 from tables import write
 from transfer_cases import Case, of_logs, of_simulated
 
@@ -48,10 +46,7 @@ def after_drop(case: Case, event: Event) -> bool:
 
 
 def main() -> int:
-    folder = Path(os.environ.get("CURVESENSE_LOGS", ""))
-    if not (folder / "labels.csv").is_file():
-        print("CURVESENSE_LOGS names no folder of real logs", file=sys.stderr)
-        return 2
+    folder = folder_of_logs()
     lengths = [len(case.run.epochs) for case in of_logs(folder, "overfitting")]
     rngs = [np.random.default_rng([4, i]) for i in range(RUNS)]
     drawn = [noisier(recipe, rng) for recipe, rng in zip(MODEL.drawn(rngs), rngs, strict=True)]
