@@ -6,7 +6,7 @@
 
 import detectors.report.notebook  # noqa: F401  # how values show themselves
 from detectors.catalogue import CATALOGUE, built_in, detect_many
-from detectors.diagnosis import Diagnosis, Reading, diagnose
+from detectors.diagnosis import Diagnosis, Reading, diagnose, diagnose_many
 from detectors.readers import Unreadable, read
 from detectors.vocabulary import (
     BadRun,
@@ -39,6 +39,7 @@ __all__ = [
     "built_in",
     "detect_many",
     "diagnose",
+    "diagnose_many",
     "found",
     "read",
     "undetermined",

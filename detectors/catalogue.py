@@ -15,6 +15,7 @@ from detectors.oscillation import Oscillation
 from detectors.overfitting import Overfitting
 from detectors.plateau import Plateau
 from detectors.spike import Spike
+from detectors.together import asked, offered
 from detectors.train_above_val import TrainAboveVal
 from detectors.underfitting import Underfitting
 from detectors.vocabulary import Detector, Run, Verdict
@@ -67,6 +68,9 @@ def built_in(alpha: float = 0.05, names: Sequence[str] | None = None) -> list[De
 
 
 def detect_many(detector: Detector, runs: Iterable[Run]) -> list[Verdict]:
-    """The verdict on each run: the detector's own `detect_many` if it has one, else one by one."""
+    """The verdict on each run: by the detector's own `detect_many` if it has one, else by its `detect`.
+
+    Where it has `ahead(runs)`, runs with the same series and rows are measured together first (`detectors.together`).
+    """
     many = getattr(detector, "detect_many", None)
-    return list(many(runs)) if many is not None else [detector.detect(run) for run in runs]
+    return list(many(runs)) if many is not None else list(asked(runs, offered([detector]), detector.detect))

@@ -27,9 +27,20 @@ import numpy as np
 
 from detectors.noise import Estimate, Noise, despike, estimate, moving_average, widths
 from detectors.null import Table, read
+from detectors.remembered import remembered
 from detectors.shapes import Rise, rises
 
-__all__ = ["LARGEST", "SHORTEST", "Climbs", "bottom_bounds", "climb_statistic", "climbs", "largest_climb", "scales"]
+__all__ = [
+    "LARGEST",
+    "SHORTEST",
+    "Climbs",
+    "ahead",
+    "bottom_bounds",
+    "climb_statistic",
+    "climbs",
+    "largest_climb",
+    "scales",
+]
 
 SHORTEST = 12  # values that the test needs
 LARGEST = 1024  # values that it looks at
@@ -74,10 +85,8 @@ def climbs(values: np.ndarray, alpha: float, cuts: Sequence[int] = ()) -> Climbs
     """
     n = values.shape[-1]
     values = despike(values)
-    estimates, width = _noise(values, cuts)
+    estimates, width, ratios, unit = _ratios(values, cuts=list(cuts))
     noise = tuple(e.one() for e in estimates)
-    unit = table().units(n, estimates[0].rho_upper, len(scales(n)))
-    ratios = np.array([largest_climb(values, width, m) for m in scales(n)]) / unit
     critical = table().critical(n, len(noise), alpha)
     found: list[Climb] = []
     for borders in (cuts, ()) if len(cuts) else ((),):  # windows across a cut only where no others show the rise
@@ -90,6 +99,21 @@ def climbs(values: np.ndarray, alpha: float, cuts: Sequence[int] = ()) -> Climbs
                     found.append(Climb(rise.a, rise.b, m, table().p_value(n, len(noise), ratio / unit[i])))
     smallest = critical * unit.min() * min(e.sigma for e in noise)
     return Climbs(table().p_value(n, len(noise), float(ratios.max())), tuple(found), float(smallest), width, noise)
+
+
+def ahead(series: np.ndarray, cuts: Sequence[int] = ()) -> None:
+    """Test series of shape (runs, n) with the same cuts at once, for `climbs` of each."""
+    if SHORTEST <= series.shape[-1] <= LARGEST:
+        _ratios.ahead(despike(series), cuts=list(cuts))
+
+
+@remembered
+def _ratios(values: np.ndarray, cuts: Sequence[int]) -> tuple[tuple[Estimate, ...], np.ndarray, np.ndarray, np.ndarray]:
+    """(noise, width at each value, largest climb of each scale in units, units) of despiked series, shape (..., n)."""
+    n = values.shape[-1]
+    estimates, width = _noise(values, cuts)
+    unit = table().units(n, estimates[0].rho_upper, len(scales(n)))
+    return estimates, width, np.stack([largest_climb(values, width, m) for m in scales(n)], axis=-1) / unit, unit
 
 
 def _noise(values: np.ndarray, cuts: Sequence[int]) -> tuple[tuple[Estimate, ...], np.ndarray]:
@@ -167,7 +191,7 @@ def largest_climb(values: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
     a, b, u, v = (x.reshape(-1, x.shape[-1]) for x in (a, b, u, v))
     row = np.arange(len(a))
     place = np.arange(a.shape[-1])
-    ratio: np.ndarray = np.zeros(len(a))
+    ratio, done = np.zeros(len(a)), np.zeros(len(a), bool)
     for first in (True, *(False,) * PASSES):
         price = ratio[:, None]
         start = a + price * u
@@ -175,19 +199,16 @@ def largest_climb(values: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
         j = np.argmax(b - price * v - lowest, axis=-1)
         i = np.argmax((start <= lowest[row, j][:, None]) & (place <= j[:, None]), axis=-1)
         better = (b[row, j] - a[row, i]) / (u[row, i] + v[row, j])
-        if not first and np.all(better <= ratio * (1 + 1e-6)):
+        done = np.zeros(len(a), bool) if first else done | (better <= ratio * (1 + 1e-6))  # each in its own time
+        if done.all():
             break
-        ratio = better if first else np.maximum(ratio, better)
+        ratio = better if first else np.where(done, ratio, np.maximum(ratio, better))
     return ratio.reshape(shape)
 
 
 def climb_statistic(values: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
     """The test's statistic for series of shape (..., n), shape (...); `cuts` as for `climbs`."""
-    values = despike(values)
-    estimates, width = _noise(values, cuts)
-    n = values.shape[-1]
-    heights = np.stack([largest_climb(values, width, m) for m in scales(n)], axis=-1)
-    statistic: np.ndarray = np.max(heights / table().units(n, estimates[0].rho_upper, len(scales(n))), axis=-1)
+    statistic: np.ndarray = _ratios(despike(values), cuts=list(cuts))[2].max(axis=-1)
     return statistic
 
 

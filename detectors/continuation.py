@@ -16,7 +16,6 @@ Limits: a curve that falls faster and faster before the drop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +23,7 @@ import numpy as np
 
 from detectors.noise import FEWEST, Estimate, estimate
 from detectors.null import SMALLEST_P, critical, read_rows, upper_tail
+from detectors.remembered import remembered
 
 __all__ = ["AFTER", "BEFORE", "HORIZONS", "Sides", "continued", "least_ratio", "p_value"]
 
@@ -47,7 +47,8 @@ class Sides:
     noise: tuple[Estimate, Estimate]
 
 
-def continued(left: np.ndarray, right: np.ndarray, others: Sequence[np.ndarray] = ()) -> Sides:
+@remembered
+def continued(left: np.ndarray, right: np.ndarray, *others: np.ndarray) -> Sides:
     """Curves of shapes (..., FEWEST or more) before and (..., 4 or more) after a drop, outliers set aside.
 
     `others` are further pieces of the same runs: their noise helps to tell the memory.
@@ -60,7 +61,7 @@ def continued(left: np.ndarray, right: np.ndarray, others: Sequence[np.ndarray] 
     w = min(LEVEL, size)
     long = max(w, min(LINE, 3 * size // 4))
     x = np.arange(long) - (long - 1) / 2
-    slope = np.minimum(before[..., -long:] @ x / (x @ x), 0.0)
+    slope = np.minimum((before[..., -long:] * x).sum(axis=-1) / (x @ x), 0.0)
     level = before[..., -w:].mean(axis=-1)
     # the slope's error grows with the noise's memory as a mean's
     per_value = np.where(slope < 0, _se(noise[0], long) * np.sqrt(long) / np.sqrt(x @ x), 0.0)

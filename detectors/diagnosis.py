@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from detectors import display
 from detectors.catalogue import built_in
 from detectors.condense import condensed, on_rows_of
-from detectors.noise import FEWEST, despike, moving_average, noise_of
+from detectors.noise import FEWEST, ahead, despike, moving_average, noise_of
+from detectors.together import asked, offered, stacked
 from detectors.vocabulary import Detector, Finding, Phenomenon, Run, Verdict
 
-__all__ = ["Diagnosis", "Reading", "diagnose"]
+__all__ = ["Diagnosis", "Reading", "diagnose", "diagnose_many"]
 
 SMOOTH = 5  # evaluations averaged to choose the epoch to keep
 LATE = 0.1  # of the run: from so much after the epoch to keep it is asked what it was good for
@@ -86,6 +88,32 @@ def diagnose(run: Run, alpha: float = 0.05, detectors: Sequence[Detector] | None
     asked = built_in(alpha) if detectors is None else detectors
     verdicts = tuple(on_rows_of(run, short, d.detect(short)) for d in asked)
     return Diagnosis(run=replace(run, notes=short.notes), verdicts=verdicts, reading=_reading(short, verdicts))
+
+
+def diagnose_many(
+    runs: Iterable[Run], alpha: float = 0.05, detectors: Sequence[Detector] | None = None
+) -> Iterator[Diagnosis]:
+    """`diagnose` each of many runs, in order: those with the same series and rows take about half of the time.
+
+    Some hundred runs are held at a time.
+    """
+    detectors = built_in(alpha) if detectors is None else detectors
+    return asked(runs, [*offered(detectors), _ahead], partial(diagnose, alpha=alpha, detectors=detectors))
+
+
+def _ahead(runs: Sequence[Run]) -> None:
+    """Measure what the readings of many runs ask for."""
+    for _, (val,) in stacked(runs, "val_loss"):
+        n = val.shape[-1]
+        if n >= FEWEST:
+            ahead(val)
+        if n >= 4 * SMOOTH:
+            ahead(val[:, -4 * _end(n) :])
+
+
+def _end(n: int) -> int:
+    """Evaluations of the end of a run of n, that is held against as many before it."""
+    return max(SMOOTH, round(LATE * n))
 
 
 def _reading(run: Run, verdicts: tuple[Verdict, ...]) -> Reading:
@@ -174,7 +202,7 @@ def _late(run: Run, keep: _Keep, explained: bool) -> list[str]:
     if len(val) < 4 * SMOOTH:
         return []
     if share < LATE:
-        m = max(SMOOTH, round(LATE * len(val)))
+        m = _end(len(val))
         clean = despike(val)
         fell = float(clean[-2 * m : -m].mean() - clean[-m:].mean())
         if fell > 2 * np.sqrt(2) * noise_of(val[-4 * m :]).se_of_mean(m) > 0:

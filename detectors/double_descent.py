@@ -14,6 +14,7 @@ schedule's, and the answer is "undetermined"; under a schedule that moves the ra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,8 +22,8 @@ import numpy as np
 
 from detectors.claims import Claim, KnownAt, Monotone, standard
 from detectors.climb import SHORTEST
-from detectors.rising import RisingStretch, rising
-from detectors.segments import cut
+from detectors.rising import RisingStretch, ahead, rising
+from detectors.segments import cut, stacked_by_drops
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["DoubleDescent"]
@@ -46,6 +47,11 @@ class DoubleDescent:
     phenomenon: ClassVar[str] = Phenomenon.DOUBLE_DESCENT
     needs: ClassVar[tuple[str, ...]] = ("val_loss",)
     claims: ClassVar[tuple[Claim, ...]] = standard(without=(KnownAt, Monotone))
+
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for drops, (val,) in stacked_by_drops(runs, "val_loss"):
+            ahead(val, drops)
 
     def detect(self, run: Run) -> Verdict:
         """Rises that come down again by half."""

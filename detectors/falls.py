@@ -20,8 +20,10 @@ to 0.8, normal noise, Student's t with four degrees of freedom, and noise that g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -31,7 +33,7 @@ from detectors.null import SMALLEST_P, read_rows, upper_tail
 from detectors.remembered import remembered
 from detectors.vocabulary import Run
 
-__all__ = ["SHORTEST", "SuddenFall", "fall_statistic", "sudden_falls"]
+__all__ = ["SHORTEST", "SuddenFall", "ahead", "fall_statistic", "sudden_falls"]
 
 AROUND = 20  # values on a side whose noise it is held against; the first ones of a run fall for other reasons
 WINDOWS = ((8, 5), (8, 8), (20, 20))  # values before and after through which the lines are drawn
@@ -74,24 +76,24 @@ def sudden_falls(run: Run, alpha: float) -> list[SuddenFall]:
         if len(values) < SHORTEST:
             continue
         rows = np.searchsorted(run.epochs, epochs)
-        steps = _steps(values[None])
+        steps = _steps(values)
         gaps = np.diff(epochs)
         gap = np.pad(gaps > GAP * median(gaps), 1, constant_values=True)  # just before each place
-        places = np.flatnonzero(np.isfinite(steps.statistic[0]) & ~gap)
-        largest = float(steps.statistic[0, places].max(initial=-np.inf))
+        places = np.flatnonzero(np.isfinite(steps.statistic) & ~gap)
+        largest = float(steps.statistic[places].max(initial=-np.inf))
         if min(1.0, _p_value(len(values), largest) * len(series)) > alpha:  # nor is any other one
             continue
         for place in places:
-            p = min(1.0, _p_value(len(values), float(steps.statistic[0, place])) * len(series))
+            p = min(1.0, _p_value(len(values), float(steps.statistic[place])) * len(series))
             if p <= alpha:
-                height = float(steps.height[0, place])
+                height = float(steps.height[place])
                 candidates.append(
                     SuddenFall(
-                        position=int(rows[_largest_step(values, steps.statistic[0], int(place))]),
-                        known=int(rows[place + steps.after[0, place] - 1]),
+                        position=int(rows[_largest_step(values, steps.statistic, int(place))]),
+                        known=int(rows[place + steps.after[place] - 1]),
                         series=key,
                         height=height,
-                        widths=float(steps.widths[0, place]),
+                        widths=float(steps.widths[place]),
                         p_value=p,
                     )
                 )
@@ -102,8 +104,14 @@ def sudden_falls(run: Run, alpha: float) -> list[SuddenFall]:
     return sorted(kept, key=lambda f: f.position)
 
 
+def ahead(series: np.ndarray) -> None:
+    """Look for falls in series of shape (runs, n) at once, for `sudden_falls` of each run."""
+    if series.shape[-1] >= SHORTEST:
+        _steps.ahead(series)
+
+
 def fall_statistic(values: np.ndarray) -> np.ndarray:
-    """The largest statistic of each of the series of shape (runs, n), shape (runs,); -inf where nothing falls."""
+    """The largest statistic of each of the series of shape (..., n), shape (...); -inf where nothing falls."""
     largest: np.ndarray = _steps(values).statistic.max(axis=-1)
     return largest
 
@@ -117,7 +125,7 @@ def _largest_step(values: np.ndarray, statistic: np.ndarray, place: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Steps:
-    """At each place, the first value after a step, of the window where it stands out most; shapes (runs, n + 1)."""
+    """At each place, the first value after a step, of the window where it stands out most; shapes (..., n + 1)."""
 
     statistic: np.ndarray
     height: np.ndarray
@@ -127,6 +135,13 @@ class _Steps:
 
 @remembered
 def _steps(values: np.ndarray) -> _Steps:
+    """The steps in series of shape (..., n)."""
+    *shape, n = values.shape
+    found = _in_rows(values.reshape(-1, n))
+    return _Steps(*(getattr(found, f.name).reshape(*shape, n + 1) for f in fields(found)))
+
+
+def _in_rows(values: np.ndarray) -> _Steps:
     """The steps in series of shape (runs, n)."""
     runs, n = values.shape
     unit = np.ldexp(1.0, np.frexp(np.abs(values).max(axis=-1, keepdims=True))[1])  # squares of any unit are numbers
@@ -143,29 +158,21 @@ def _steps(values: np.ndarray) -> _Steps:
     rho = _memory(noisy)
     squares = clipped_mean_square(np.abs(np.diff(noisy, 2, axis=-1)), AROUND - 2)
     floors = np.maximum(floor(noisy), LEAST)
-    for r in np.unique(rho):  # the weights of the lines depend on it
-        rows = np.flatnonzero(rho == r)
-        width = np.maximum(np.sqrt(squares[rows] / (6 - 8 * r + 2 * r**2)), floors[rows, None])
-        for before, after in WINDOWS:
-            stays = falls[rows, AROUND - BELOW : max(n - after + 1 - BELOW, 0)]
-            places = AROUND + np.flatnonzero(stays.any(axis=0))
-            if not len(places):
-                continue
-            s = width[:, places - AROUND]
-            t = np.where(places <= n - AROUND, width[:, np.minimum(places, n - AROUND)], s)
-            windows = sliding_window_view(values[rows], before + after, axis=-1)[:, places - before]
-            step, found = _told(windows, s, t, before, after, float(r))
-            at_once = windows[..., before - 1] - windows[..., before] >= AT_ONCE * step
-            found = np.where(stays[:, places - AROUND] & at_once, found, -np.inf)
-            at = np.ix_(rows, places)
-            better = found > best.statistic[at]
-            for kept, new in (
-                (best.statistic, found),
-                (best.height, step),
-                (best.widths, step / s),
-                (best.after, after),
-            ):
-                kept[at] = np.where(better, new, kept[at])
+    width = np.maximum(np.sqrt(squares / (6 - 8 * rho + 2 * rho**2)[:, None]), floors[:, None])
+    for before, after in WINDOWS:
+        row, place = np.nonzero(falls[:, AROUND - BELOW : max(n - after + 1 - BELOW, 0)])
+        if not len(row):
+            continue
+        s = width[row, place]
+        place += AROUND
+        t = np.where(place <= n - AROUND, width[row, np.minimum(place, n - AROUND)], s)
+        windows = sliding_window_view(values, before + after, axis=-1)[row, place - before]
+        step, found = _told(windows, s, t, before, after, rho[row])
+        at_once = windows[:, before - 1] - windows[:, before] >= AT_ONCE * step
+        better = at_once & (found > best.statistic[row, place])
+        at = row[better], place[better]
+        best.statistic[at], best.height[at], best.after[at] = found[better], step[better], after
+        best.widths[at] = (step / s)[better]
     best.height[:] *= unit
     return best
 
@@ -180,17 +187,27 @@ def _without_peaks(values: np.ndarray) -> np.ndarray:
 
 
 def _told(
-    windows: np.ndarray, s: np.ndarray, t: np.ndarray, before: int, after: int, rho: float
+    windows: np.ndarray, s: np.ndarray, t: np.ndarray, before: int, after: int, rho: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(step, its ratio to its standard error) in windows of shape (..., before + after), each of shape (...)."""
-    both = _lines(before, after, rho, (True, True))
-    falls = [windows @ slope < 0 for slope in both.slopes]
-    step = windows @ both.step
+    """(step, its ratio to its standard error) in windows of shape (m, before + after), each of shape (m,)."""
+    grid, at = np.unique(rho, return_inverse=True)
+    lines = {
+        tilted: [_lines(before, after, float(r), tilted) for r in grid] for tilted in product((True, False), repeat=2)
+    }
+
+    def weighted(weights: Sequence[np.ndarray]) -> np.ndarray:
+        # the same to the bit in whatever company: a product of matrices promises no order
+        total: np.ndarray = (windows * np.stack(weights)[at]).sum(axis=-1)
+        return total
+
+    both = lines[True, True]
+    falls = [weighted([line.slopes[side] for line in both]) < 0 for side in (0, 1)]
+    step = weighted([line.step for line in both])
     for tilted in ((True, False), (False, True), (False, False)):
-        lines = _lines(before, after, rho, tilted)
         this = (falls[0] == tilted[0]) & (falls[1] == tilted[1])
-        step = np.where(this, windows @ lines.step, step)
-    return step, step / np.sqrt(both.variance(s, t))
+        step = np.where(this, weighted([line.step for line in lines[tilted]]), step)
+    a, b, c = np.array([line.parts for line in both])[at].T
+    return step, step / np.sqrt(s**2 * a + s * t * b + t**2 * c)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,12 +217,6 @@ class _Lines:
     step: np.ndarray
     slopes: tuple[np.ndarray, ...]
     parts: tuple[float, float, float]  # of the step's variance: before, both, after
-
-    def variance(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """That of the step where the noise has widths s before and t after the place."""
-        a, b, c = self.parts
-        square: np.ndarray = s**2 * a + s * t * b + t**2 * c
-        return square
 
 
 @lru_cache(maxsize=512)

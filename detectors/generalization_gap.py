@@ -17,6 +17,7 @@ noise of the whole run and is not promised: a shorter run may take its decay for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +26,8 @@ from scipy.special import stdtr, stdtrit
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, standard
 from detectors.climb import SHORTEST
-from detectors.noise import Noise, despike, moving_average, noise_of
+from detectors.noise import Noise, ahead, despike, moving_average, noise_of
+from detectors.together import stacked
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["GeneralizationGap"]
@@ -48,19 +50,29 @@ class GeneralizationGap:
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
     claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True), without=(KnownAt,))
 
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for key in ("train_loss", "train_loss_eval"):
+            for _, (val, train) in stacked([run for run in runs if _train_key(run) == key], "val_loss", key):
+                if val.shape[-1] >= SHORTEST:
+                    train = _earlier(train) if key == "train_loss" else train
+                    despike.ahead(val)
+                    despike.ahead(val - train)
+                    ahead(self._excess(val, train)[1])
+
     def detect(self, run: Run) -> Verdict:
         """The last time the gap rises above a tenth of the lowest validation loss."""
-        measured = "train_loss_eval" in run
-        train_key = "train_loss_eval" if measured else "train_loss"
+        train_key = _train_key(run)
+        measured = train_key != "train_loss"
         if missing := run.missing((train_key, "val_loss")):
             return undetermined(self.phenomenon, f"{' and '.join(missing)} not logged")
         epochs, val, train = run.observed("val_loss", train_key)
         if len(val) < SHORTEST:
             return undetermined(self.phenomenon, f"{len(val)} evaluations; {SHORTEST} are needed")
         if not measured:
-            train = np.append((train[:-1] + train[1:]) / 2, train[-1])
-        lowest = abs(float(moving_average(despike(val), self.window).min()))
-        excess = despike(val - train) - self.share * lowest
+            train = _earlier(train)
+        lowest_, excess = self._excess(val, train)
+        lowest = float(lowest_)
         noise = noise_of(excess)
         smooth = _smoothed(excess, self.window)
         below = np.flatnonzero(~(smooth > 0))
@@ -121,6 +133,11 @@ class GeneralizationGap:
         )
         return found(self.phenomenon, [finding], least)
 
+    def _excess(self, val: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(lowest smoothed loss, shape (...); the gap over what counts, shape (..., n)) of series of shape (..., n)."""
+        lowest = np.abs(moving_average(despike(val), self.window).min(axis=-1))
+        return lowest, despike(val - train) - self.share * lowest[..., None]
+
     def _known(self, after: np.ndarray, noise: Noise, size: int) -> int:
         """How many values after the onset were needed to be sure of it."""
         means = np.cumsum(after) / np.arange(1, len(after) + 1)
@@ -130,6 +147,16 @@ class GeneralizationGap:
             if p * (1 + np.log2(size / self.window)) <= self.alpha:
                 return m
         return len(after)
+
+
+def _train_key(run: Run) -> str:
+    """The training loss that is compared."""
+    return "train_loss_eval" if "train_loss_eval" in run else "train_loss"
+
+
+def _earlier(train: np.ndarray) -> np.ndarray:
+    """Logged training losses, shape (..., n), half an epoch earlier."""
+    return np.concatenate([(train[..., :-1] + train[..., 1:]) / 2, train[..., -1:]], axis=-1)
 
 
 def _smoothed(values: np.ndarray, window: int) -> np.ndarray:

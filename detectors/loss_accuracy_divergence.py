@@ -19,6 +19,7 @@ overconfidence; with them, what is overconfident in one place and too cautious i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,8 +28,8 @@ import numpy as np
 from detectors.claims import Claim, FalseAlarms, standard
 from detectors.climb import SHORTEST
 from detectors.noise import despike
-from detectors.rising import RisingStretch, levels, rising
-from detectors.segments import cut
+from detectors.rising import RisingStretch, ahead, levels, rising
+from detectors.segments import cut, stacked_by_drops
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["LossAccuracyDivergence"]
@@ -53,6 +54,12 @@ class LossAccuracyDivergence:
     phenomenon: ClassVar[str] = Phenomenon.LOSS_ACCURACY_DIVERGENCE
     needs: ClassVar[tuple[str, ...]] = ("val_loss", "val_accuracy")
     claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
+
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for drops, (val, accuracy) in stacked_by_drops(runs, "val_loss", "val_accuracy"):
+            ahead(val, drops)
+            despike.ahead(accuracy)
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss over which validation accuracy does not fall."""

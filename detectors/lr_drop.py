@@ -13,6 +13,7 @@ averaged, data changed) looks the same. A drop that moves no curve cannot be inf
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from detectors.claims import Claim, FalseAlarms, standard
 from detectors.falls import SHORTEST
-from detectors.segments import cut
+from detectors.segments import ahead, cut
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["LrDrop"]
@@ -38,6 +39,10 @@ class LrDrop:
     phenomenon: ClassVar[str] = Phenomenon.LR_DROP
     needs: ClassVar[tuple[str, ...]] = ()
     claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
+
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        ahead(runs)
 
     def detect(self, run: Run) -> Verdict:
         """Drops of the rate; the finding's kind says how it is known."""

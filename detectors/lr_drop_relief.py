@@ -16,6 +16,7 @@ visible.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -27,8 +28,8 @@ from detectors.climb import SHORTEST as SHORTEST_RISE
 from detectors.continuation import AFTER, BEFORE, HORIZONS, continued, least_ratio, p_value
 from detectors.falls import SHORTEST
 from detectors.noise import FEWEST, Noise, despike, moving_average
-from detectors.rising import rising
-from detectors.segments import cut, segments
+from detectors.rising import ahead, rising
+from detectors.segments import cut, segments, stacked_by_drops
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["LrDropRelief"]
@@ -51,6 +52,16 @@ class LrDropRelief:
     needs: ClassVar[tuple[str, ...]] = ("val_loss",)
     claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
 
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for drops, (val,) in stacked_by_drops(runs, "val_loss"):
+            ahead(val, drops)
+            smooth = despike(val)
+            pieces = segments(val.shape[-1], drops)
+            for (before, d), (_, end) in pairwise(pieces):
+                if _enough(before, d, end):
+                    continued.ahead(*_around(smooth, pieces, before, d, end))
+
     def detect(self, run: Run) -> Verdict:
         """Drops after which validation loss is below the line that it was on."""
         if missing := run.missing(self.needs):
@@ -68,15 +79,12 @@ class LrDropRelief:
         relapses = rising(val, drops, self.alpha, self.level).stretches if len(val) >= SHORTEST_RISE else ()
         findings, unclear, least = [], [], []
         for (before, d), (_, end) in pairwise(pieces):
-            if d - before < FEWEST or end - d < HORIZONS[0]:
+            if not _enough(before, d, end):
                 unclear.append(f"too few evaluations around epoch {epochs[d]:.10g}")
                 continue
-            settled = max(before + (d - before) // 4, d - BEFORE)  # past the fast changes at the start of a piece
-            if d - settled < FEWEST:
-                settled = before
-            others = [smooth[lo:hi] for lo, hi in pieces if (hi <= before or lo >= end) and hi - lo >= FEWEST]
-            sides = continued(smooth[settled:d], smooth[d:end], others)
-            sizes = d - settled, end - d, d - settled + min(end - d, AFTER) + sum(len(o) for o in others)
+            left, right, *others = _around(smooth, pieces, before, d, end)
+            sides = continued(left, right, *others)
+            sizes = len(left), len(right), len(left) + min(len(right), AFTER) + sum(len(o) for o in others)
             needed = least_ratio(self.alpha / len(drops), *sizes) * float(sides.least)
             p = min(1.0, p_value(float(sides.ratio), *sizes) * len(drops))
             base = abs(float(smooth[max(before, d - SMOOTH) : d].mean()))
@@ -161,3 +169,17 @@ class LrDropRelief:
                 else f"The best checkpoint lies before epoch {onset:.10g}: drop the rate earlier, or average weights."
             ),
         )
+
+
+def _enough(before: int, d: int, end: int) -> bool:
+    """Whether there are values enough on either side of a drop at position d, between its neighbours."""
+    return d - before >= FEWEST and end - d >= HORIZONS[0]
+
+
+def _around(smooth: np.ndarray, pieces: list[tuple[int, int]], before: int, d: int, end: int) -> tuple[np.ndarray, ...]:
+    """What `continued` asks for of series of shape (..., n): the sides of the drop, and the other pieces."""
+    settled = max(before + (d - before) // 4, d - BEFORE)  # past the fast changes at the start of a piece
+    if d - settled < FEWEST:
+        settled = before
+    others = (smooth[..., lo:hi] for lo, hi in pieces if (hi <= before or lo >= end) and hi - lo >= FEWEST)
+    return smooth[..., settled:d], smooth[..., d:end], *others

@@ -32,6 +32,7 @@ __all__ = [
     "RHO_PROMISED",
     "Estimate",
     "Noise",
+    "ahead",
     "clipped_mean_square",
     "despike",
     "estimate",
@@ -112,6 +113,12 @@ def noise_of(values: np.ndarray) -> Noise:
     """The noise of one series of shape (n,), n >= FEWEST, outliers set aside."""
     (e,) = estimate(despike(values))
     return e.one()
+
+
+def ahead(series: np.ndarray) -> None:
+    """Measure series of shape (runs, n), n >= FEWEST, at once, for `noise_of` and `despike` of each."""
+    despike.ahead(series)
+    estimate.ahead(despike(series))
 
 
 @remembered

@@ -19,6 +19,7 @@ where some are left out; a schedule of the rate that goes up and down makes the 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -30,7 +31,8 @@ from scipy.ndimage import median_filter
 
 from detectors.claims import Claim, FalseAlarms, standard
 from detectors.null import SMALLEST_P, upper_tail
-from detectors.segments import cut, segments
+from detectors.remembered import remembered
+from detectors.segments import cut, segments, stacked_by_drops
 from detectors.steady_noise import autocorrelation, floor, moving_average
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
@@ -76,6 +78,12 @@ class Oscillation:
     needs: ClassVar[tuple[str, ...]] = ("val_loss",)
     claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
 
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for drops, (val,) in stacked_by_drops(runs, "val_loss"):
+            for lo, hi in _parts(val.shape[-1], drops):
+                _peaks.ahead(val[:, lo:hi])
+
     def detect(self, run: Run) -> Verdict:
         """Swings of validation loss."""
         if missing := run.missing(self.needs):
@@ -85,18 +93,12 @@ class Oscillation:
             return undetermined(
                 self.phenomenon, f"{len(val)} evaluations; swings need {SHORTEST} to be told from noise"
             )
-        pieces = [(lo, hi) for lo, hi in segments(len(val), cut(run).among(run, epochs)) if hi - lo >= SHORTEST]
-        if not pieces:
+        parts = _parts(len(val), cut(run).among(run, epochs))
+        if not parts:
             return undetermined(self.phenomenon, f"no {SHORTEST} evaluations in a row at one learning rate")
-        parts = [
-            (start, min(start + LARGEST, hi))
-            for lo, hi in pieces
-            for start in range(lo, hi, LARGEST)
-            if min(start + LARGEST, hi) - start >= SHORTEST
-        ]
         findings = []
         for lo, hi in parts:
-            peak = _largest_peak(val[None, lo:hi])
+            peak = _largest_peak(val[lo:hi])
             p = min(1.0, _p_value(hi - lo, peak.statistic) * len(parts))
             if p <= self.alpha and (finding := self._finding(epochs[lo:hi], val[lo:hi], seen[lo:hi], peak, p)):
                 findings.append(finding)
@@ -168,24 +170,45 @@ def _evenly(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     return epochs[at], np.interp(grid, epochs, values), np.abs(epochs[at] - grid) <= spacing / 4
 
 
+def _parts(n: int, drops: list[int]) -> list[tuple[int, int]]:
+    """Half-open ranges of positions at one learning rate that are long enough, and no longer than was simulated."""
+    return [
+        (start, min(start + LARGEST, hi))
+        for lo, hi in segments(n, drops)
+        for start in range(lo, hi, LARGEST)
+        if min(start + LARGEST, hi) - start >= SHORTEST
+    ]
+
+
 def peak_statistic(values: np.ndarray) -> np.ndarray:
-    """The largest statistic of each of the series of shape (runs, n), n >= SHORTEST, shape (runs,)."""
-    best = np.zeros(len(values))
-    for _, _, statistic in _spectra(values):
-        best = np.maximum(best, statistic.max(axis=(-2, -1)))
-    return best
+    """The largest statistic of each of the series of shape (..., n), n >= SHORTEST, shape (...)."""
+    return _peaks(values)[-1]
 
 
 def _largest_peak(values: np.ndarray) -> _Peak:
-    """Where the spectrum of one series of shape (1, n) stands out most."""
-    best = _Peak(0, values.shape[-1], 0.25, 0.0)
-    for starts, size, statistic in _spectra(values):
-        window, bin_ = np.unravel_index(int(np.argmax(statistic[0])), statistic[0].shape)
-        if statistic[0][window, bin_] > best.statistic:
-            lo = int(starts[window])
-            frequency = (bin_ + PERIODS * FINER) / (FINER * size)
-            best = _Peak(lo, lo + size + 1, float(frequency), float(statistic[0][window, bin_]))
-    return best
+    """Where the spectrum of one series of shape (n,) stands out most."""
+    lo, hi, frequency, statistic = _peaks(values)
+    return _Peak(int(lo), int(hi), float(frequency), float(statistic))
+
+
+@remembered
+def _peaks(values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The fields of the largest peak of each of the series of shape (..., n), each of shape (...)."""
+    *shape, n = values.shape
+    runs = values.reshape(-1, n)
+    every = np.arange(len(runs))
+    lo, hi = np.zeros(len(runs), int), np.full(len(runs), n)
+    frequency, best = np.full(len(runs), 0.25), np.zeros(len(runs))
+    for starts, size, statistic in _spectra(runs):
+        bins = statistic.shape[-1]
+        flat = statistic.reshape(len(runs), -1)
+        at = np.argmax(flat, axis=-1)
+        better = flat[every, at] > best
+        best = np.where(better, flat[every, at], best)
+        start = starts[at // bins]
+        lo, hi = np.where(better, start, lo), np.where(better, start + size + 1, hi)
+        frequency = np.where(better, (at % bins + PERIODS * FINER) / (FINER * size), frequency)
+    return tuple(found.reshape(shape) for found in (lo, hi, frequency, best))
 
 
 def _without_outliers(values: np.ndarray) -> np.ndarray:

@@ -13,14 +13,15 @@ Blind spots: a rise of less than a dozen evaluations; a validation set that chan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from detectors.claims import Claim, FalseAlarms, standard
 from detectors.climb import SHORTEST
 from detectors.noise import despike
-from detectors.rising import RisingStretch, levels, rising
-from detectors.segments import cut
+from detectors.rising import RisingStretch, ahead, levels, rising
+from detectors.segments import cut, stacked_by_drops
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["Overfitting"]
@@ -44,6 +45,12 @@ class Overfitting:
     phenomenon: ClassVar[str] = Phenomenon.OVERFITTING
     needs: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss")
     claims: ClassVar[tuple[Claim, ...]] = standard(FalseAlarms(growth=1.0, heavy_tails=True))
+
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for drops, (val, train) in stacked_by_drops(runs, "val_loss", "train_loss"):
+            ahead(val, drops)
+            despike.ahead(train)
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss during which training loss did not get worse."""

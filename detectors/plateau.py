@@ -20,6 +20,7 @@ known before it does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -31,8 +32,10 @@ from scipy.special import stdtr, stdtrit
 from detectors.claims import Claim, FalseAlarms, KnownAt, Monotone, Recovers, standard
 from detectors.noise import median
 from detectors.null import SMALLEST_P
+from detectors.remembered import remembered
 from detectors.segments import cut
 from detectors.steady_noise import autocorrelation, clipped_mean_square, despike, floor, moving_average
+from detectors.together import stacked
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["Plateau"]
@@ -61,6 +64,17 @@ class _Windows:
     error: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """Of windows of one length, each of shape (..., windows): change along a line, bend, mean square of what the line
+    leaves, fall to the lowest level after it."""
+
+    change: np.ndarray
+    bent: np.ndarray
+    left: np.ndarray
+    fall: np.ndarray
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plateau:
     """Find stretches in which validation loss stood still before it fell again.
@@ -76,6 +90,16 @@ class Plateau:
     claims: ClassVar[tuple[Claim, ...]] = standard(
         FalseAlarms(growth=1.0, heavy_tails=True), without=(KnownAt, Monotone, Recovers)
     )
+
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for _, (val,) in stacked(runs, "val_loss"):
+            if val.shape[-1] >= SHORTEST:
+                despike.ahead(val)
+                clean = despike(val)
+                autocorrelation.ahead(clean)
+                _squares.ahead(clean)
+                _moved.ahead(clean)
 
     def detect(self, run: Run) -> Verdict:
         """Stretches at rest with a fall after them."""
@@ -93,14 +117,13 @@ class Plateau:
         descent = float(val[0] - smooth.min())
         if descent <= 1e-6 * scale:
             return absent(self.phenomenon, "val_loss does not fall below its first value")
-        shortest = max(EVALUATIONS, int(np.ceil(SHARE * n)))
-        lengths = _lengths(shortest, n)
+        shortest, lengths = _shortest(n), _lengths(n)
         tests = 2 * sum(-(-n // size) for size in lengths if size < 2 * shortest)
         rho = float(np.ceil(50 * float(autocorrelation(clean)[1])) / 50)
         z = -float(stdtrit(FREEDOM, self.alpha / tests))
         z_fall = -float(stdtrit(FREEDOM, self.alpha / n))
         width = _width(clean, rho)
-        windows = [_asked(clean, width, size, descent, rho) for size in lengths]
+        windows = [_asked(*moved, width, descent, rho) for moved in zip(lengths, _moved(clean), strict=True)]
         told = [w.size for w in windows if float(median(w.error)) * z <= CHANGE * descent]
         least = float(told[0]) if told else None
         certain: list[tuple[int, int, float]] = []
@@ -174,59 +197,92 @@ class Plateau:
         )
 
 
-def _lengths(shortest: int, n: int) -> list[int]:
-    out, size = [], float(shortest)
+def _shortest(n: int) -> int:
+    """Evaluations of the shortest plateau in a run of n."""
+    return max(EVALUATIONS, int(np.ceil(SHARE * n)))
+
+
+def _lengths(n: int) -> list[int]:
+    """Those of the windows that are looked at."""
+    out, size = [], float(_shortest(n))
     while round(size) <= n - LEVEL:
         out.append(round(size))
         size *= GROW
     return out
 
 
-def _asked(clean: np.ndarray, width: np.ndarray, size: int, descent: float, rho: float) -> _Windows:
-    """Both questions of every window of one length, an eighth of it apart."""
-    n = len(clean)
-    starts = np.arange(0, n - size - LEVEL + 1, max(size // 8, 1))
-    windows = sliding_window_view(clean, size)[starts]
-    line, bend, errors = _contrasts(size, rho)
-    around = min(AROUND, n)
-    ends = [np.minimum(np.maximum(at, 0), len(width) - 1) for at in (starts, starts + size - around)]
+@remembered
+def _moved(clean: np.ndarray) -> list[_Moved]:
+    """How the windows of each length move, in series of shape (..., n)."""
+    lowest = np.minimum.accumulate(moving_average(clean, LEVEL)[..., ::-1], axis=-1)[..., ::-1]
+    out = []
+    for size in _lengths(clean.shape[-1]):
+        starts = _starts(clean.shape[-1], size)
+        windows = sliding_window_view(clean, size, axis=-1)[..., starts, :]
+        x, line, bend = _contrasts(size)
+        change, bent, mean = ((windows * w).sum(axis=-1) for w in (line, bend, np.full(size, 1 / size)))
+        left = windows - mean[..., None] - change[..., None] * x
+        out.append(_Moved(change, bent, (left**2).mean(axis=-1), mean - lowest[..., starts + size]))
+    return out
+
+
+def _starts(n: int, size: int) -> np.ndarray:
+    """Of the windows of one length in a series of n values, an eighth of it apart."""
+    return np.arange(0, n - size - LEVEL + 1, max(size // 8, 1))
+
+
+def _asked(size: int, moved: _Moved, width: np.ndarray, descent: float, rho: float) -> _Windows:
+    """Both questions of every window of one length; `width`, shape (m,), is that of the noise from each value on."""
+    n = len(width) + AROUND - 1
+    starts = _starts(n, size)
+    errors = _errors(size, rho)
+    ends = [np.minimum(np.maximum(at, 0), len(width) - 1) for at in (starts, starts + size - AROUND)]
     sigma = np.maximum(width[ends[0]], width[ends[1]])  # the larger one of those around the two ends
-    change, bent = windows @ line, windows @ bend
     allowed = CHANGE * descent
-    still = np.minimum(allowed - np.abs(change), (allowed - np.abs(bent)) * errors[0] / errors[1]) / (sigma * errors[0])
-    mean = windows.mean(axis=1)
-    left = windows - mean[:, None] - change[:, None] * np.linspace(-0.5, 0.5, size)
-    still = np.where((left**2).mean(axis=1) <= WIDER * sigma**2, still, -np.inf)
-    lowest = np.minimum.accumulate(moving_average(clean, LEVEL)[::-1])[::-1]  # of the means from each position on
-    fall = mean - lowest[starts + size]
+    bends = (allowed - np.abs(moved.bent)) * errors[0] / errors[1]
+    still = np.minimum(allowed - np.abs(moved.change), bends) / (sigma * errors[0])
+    still = np.where(moved.left <= WIDER * sigma**2, still, -np.inf)
     k = np.arange(1, LEVEL)
     short = np.sqrt((1 + 2 * np.sum((1 - k / LEVEL) * rho**k)) / LEVEL)
-    return _Windows(starts, size, still, fall / (sigma * np.hypot(errors[2], short)), fall, sigma * errors[0])
+    falls = moved.fall / (sigma * np.hypot(errors[2], short))
+    return _Windows(starts, size, still, falls, moved.fall, sigma * errors[0])
+
+
+@remembered
+def _squares(clean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean squares of second differences from each value on, the least width) of series of shape (..., n)."""
+    return clipped_mean_square(np.abs(np.diff(clean, 2, axis=-1)), AROUND - 2), floor(clean)
 
 
 def _width(clean: np.ndarray, rho: float) -> np.ndarray:
-    """The width of the noise among AROUND values from each one on, shape (n - AROUND + 1,), or among all there are."""
-    squares = clipped_mean_square(np.abs(np.diff(clean, 2)), min(AROUND, len(clean)) - 2)
-    width: np.ndarray = np.maximum(np.sqrt(squares / (6 - 8 * rho + 2 * rho**2)), float(floor(clean)))
+    """The width of the noise among AROUND values from each one on, shape (n - AROUND + 1,)."""
+    squares, least = _squares(clean)
+    width: np.ndarray = np.maximum(np.sqrt(squares / (6 - 8 * rho + 2 * rho**2)), least)
     return width
 
 
 @lru_cache(maxsize=256)
-def _contrasts(size: int, rho: float) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
-    """Weights of the change along a line and of the bend, and their and the mean's errors for noise of unit width."""
+def _contrasts(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(positions from -0.5 to 0.5, weights of the change along a line, weights of the bend), each of shape (size,)."""
     x = np.linspace(-0.5, 0.5, size)
-    line = x / (x @ x)
     third = size // 3
     bend = np.zeros(size)
     bend[third : size - third] = 1 / (size - 2 * third)
     bend[:third] = bend[size - third :] = -0.5 / third
+    return x, x / (x @ x), bend
+
+
+@lru_cache(maxsize=256)
+def _errors(size: int, rho: float) -> tuple[float, float, float]:
+    """Errors of the change, of the bend and of the mean for noise of unit width."""
+    _, line, bend = _contrasts(size)
     lags = rho ** np.arange(size)
 
     def error(w: np.ndarray) -> float:
         c = np.correlate(w, w, mode="full")[size - 1 :]
         return float(np.sqrt(c[0] + 2 * c[1:] @ lags[1:]))
 
-    return line, bend, (error(line), error(bend), error(np.full(size, 1 / size)))
+    return error(line), error(bend), error(np.full(size, 1 / size))
 
 
 def _merged(certain: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:

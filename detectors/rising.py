@@ -13,12 +13,13 @@ from math import log, sqrt
 import numpy as np
 
 from detectors.climb import LARGEST, SHORTEST, Climb, Climbs, bottom_bounds, climbs
+from detectors.climb import ahead as climb_ahead
 from detectors.noise import FEWEST, LOG_WIDTH, Noise, despike, floor, mean_square, noise_of
 from detectors.remembered import remembered
 from detectors.segments import segments
 from detectors.shapes import rises, unimodal_bottom
 
-__all__ = ["RisesFound", "RisingStretch", "levels", "rising"]
+__all__ = ["RisesFound", "RisingStretch", "ahead", "levels", "rising"]
 
 LEVEL = 5  # values averaged for the level at a bottom, at a top or beside a drop
 VISIBLE = 3.0  # standard errors by which a drop must move a curve or the width of its noise, to cut it
@@ -82,6 +83,16 @@ def rising(values: np.ndarray, drops: list[int], alpha: float, level: float) -> 
     return RisesFound(_joined(found), result.smallest)
 
 
+def ahead(series: np.ndarray, drops: list[int]) -> None:
+    """Test series of shape (runs, n) with the same drops at once, for `rising` of each."""
+    if SHORTEST <= series.shape[-1] <= LARGEST:
+        despike.ahead(series)
+        cuts = [tuple(_visible(values, drops)) for values in series]
+        for shared in set(cuts):
+            climb_ahead(series[[here == shared for here in cuts]], shared)
+
+
+@remembered
 def _visible(values: np.ndarray, drops: list[int]) -> list[int]:
     """The drops that move the curve or its noise, so that the pieces beside them differ; too short ones are joined."""
     kept = sorted({d for d in drops if 0 < d < len(values)})

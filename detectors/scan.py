@@ -22,8 +22,9 @@ from scipy.ndimage import maximum_filter1d
 
 from detectors.noise import despike, estimate, moving_average, widths
 from detectors.null import Table, read
+from detectors.remembered import remembered
 
-__all__ = ["ALL", "SHORTEST", "START", "Scan", "means_but_largest", "scan", "scan_statistic", "sizes", "table"]
+__all__ = ["ALL", "SHORTEST", "START", "Scan", "ahead", "means_but_largest", "scan", "scan_statistic", "sizes", "table"]
 
 SHORTEST = 8  # values that the test needs
 LEAST = 3  # values of a stretch
@@ -68,6 +69,13 @@ def scan(values: np.ndarray) -> Scan:
     return Scan(tuple(ratios), width, units)
 
 
+def ahead(series: np.ndarray) -> None:
+    """Test series of shape (runs, n) at once, for `scan` of each."""
+    if series.shape[-1] >= SHORTEST:
+        _ratios.ahead(series)
+        despike.ahead(series)
+
+
 def scan_statistic(values: np.ndarray) -> np.ndarray:
     """The largest statistics at the start and anywhere in series of shape (..., n), shape (2, ...)."""
     ratios = _ratios(values)[0]
@@ -95,6 +103,7 @@ def table() -> Table:
     return read("scan_null.csv")
 
 
+@remembered
 def _ratios(values: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """(the statistic of every window of each size, the width of the noise, the units), one for each series."""
     n = values.shape[-1]

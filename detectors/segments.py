@@ -6,15 +6,18 @@ a sudden fall of a loss stands for one (`detectors.falls`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from detectors import falls
 from detectors.falls import SuddenFall, sudden_falls
+from detectors.together import stacked
 from detectors.vocabulary import Run
 
-__all__ = ["Cut", "cut", "drop_positions", "segments"]
+__all__ = ["Cut", "ahead", "cut", "drop_positions", "segments", "stacked_by_drops"]
 
 LARGEST_FACTOR = 2 / 3  # a drop leaves at most this share of the rate
 SUDDEN = 5.0  # times the median per-epoch fall of its surroundings, so that a cosine has no drop
@@ -59,10 +62,25 @@ def segments(size: int, drops: list[int]) -> list[tuple[int, int]]:
     return list(zip(cuts[:-1], cuts[1:], strict=True))
 
 
+def ahead(runs: Sequence[Run]) -> None:
+    """Look for drops in many runs at once, for `cut` of each."""
+    unlogged = [run for run in runs if "learning_rate" not in run]
+    for key in ("train_loss", "val_loss"):
+        for _, (values,) in stacked(unlogged, key):
+            falls.ahead(values)
+
+
+def stacked_by_drops(runs: Sequence[Run], *keys: str) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """`stacked` runs that drop at the same positions among their rows, with these positions."""
+    ahead(runs)
+    for drops, series in stacked(runs, *keys, by=lambda run, epochs: tuple(cut(run).among(run, epochs))):
+        yield list(drops), series
+
+
 @lru_cache(maxsize=256)
 def cut(run: Run, alpha: float = 0.01) -> Cut:
     """Where the rate of `run` drops: from `learning_rate` if it is logged, else inferred from the losses at `alpha`."""
     if "learning_rate" in run:
         return Cut(tuple(drop_positions(run["learning_rate"])), logged=True)
-    falls = sudden_falls(run, alpha)
-    return Cut(tuple(f.position for f in falls), logged=False, falls=tuple(falls))
+    found = sudden_falls(run, alpha)
+    return Cut(tuple(f.position for f in found), logged=False, falls=tuple(found))

@@ -20,6 +20,7 @@ larger one widens the noise for it.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -31,7 +32,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from detectors.claims import Claim, FalseAlarms, Recovers, Robust, standard
 from detectors.noise import median
 from detectors.null import SMALLEST_P, upper_tail
-from detectors.segments import cut
+from detectors.remembered import remembered
+from detectors.segments import cut, stacked_by_drops
 from detectors.steady_noise import autocorrelation, clipped_mean_square, despike, floor
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
@@ -68,6 +70,12 @@ class Spike:
         without=(Robust,),  # one outlier is what it looks for
     )
 
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for _, (val,) in stacked_by_drops(runs, "val_loss"):
+            if val.shape[-1] >= SHORTEST:
+                leaps.ahead(val)
+
     def detect(self, run: Run) -> Verdict:
         """Spikes of validation loss; the kind says whether training loss is up as well."""
         if missing := run.missing(self.needs):
@@ -76,9 +84,9 @@ class Spike:
         n = len(val)
         if n < SHORTEST:
             return undetermined(self.phenomenon, f"{n} evaluations; a spike needs {SHORTEST} to be told from noise")
-        up = leaps(val[None])
-        height, widths, width = up.height[0], up.widths[0], up.width[0]
-        critical = max(_critical(n, self.alpha) * float(up.tail[0, 0]), WIDTHS)
+        up = leaps(val)
+        height, widths, width = up.height, up.widths, up.width
+        critical = max(_critical(n, self.alpha) * float(up.tail[0]), WIDTHS)
         level = np.abs(val - height)
         least = critical * float(median(width)) / max(float(median(np.abs(val))), 1e-300)
         places = np.flatnonzero((widths >= critical) & (height >= SMALLEST * level))
@@ -100,7 +108,7 @@ class Spike:
         top: int,
         leaps_: Leaps,
     ) -> Finding:
-        up, widths, width = (float(a[0, top]) for a in (leaps_.height, leaps_.widths, leaps_.width))
+        up, widths, width = (float(a[top]) for a in (leaps_.height, leaps_.widths, leaps_.width))
         base = float(val[top] - up)
         start = top
         while start > max(top - BACK + 1, 0) and val[start - 1] - base >= up / 2:
@@ -125,7 +133,7 @@ class Spike:
             level=self.level,
             known_at=float(epochs[known]),
             kind="shared" if shared else "validation_only",
-            p_value=_p_value(len(val), float(leaps_.statistic[0, top])),
+            p_value=_p_value(len(val), float(leaps_.statistic[top])),
             effect={"height": up, "relative": up / max(abs(base), 1e-300), "widths": widths},
             evidence={
                 "val_loss_at_peak": float(val[top]),
@@ -150,10 +158,10 @@ class Spike:
 
 @dataclass(frozen=True, eq=False)
 class Leaps:
-    """Of each value of series of shape (runs, n): how far it is up, and on what that rests; each of shape (runs, n).
+    """Of each value of series of shape (..., n): how far it is up, and on what that rests; each of shape (..., n).
 
     `height` is that over the higher side (unit of the series, -inf for the first and the last three values), `widths`
-    the same in widths, `width` the standard deviation of the noise around it; `tail`, shape (runs, 1), is the mean of
+    the same in widths, `width` the standard deviation of the noise around it; `tail`, shape (..., 1), is the mean of
     the three deepest dips in widths. The test's statistic is widths / tail.
     """
 
@@ -164,44 +172,45 @@ class Leaps:
 
     @property
     def statistic(self) -> np.ndarray:
-        """Shape (runs, n)."""
+        """Shape (..., n)."""
         ratio: np.ndarray = self.widths / self.tail
         return ratio
 
 
+@remembered
 def leaps(values: np.ndarray) -> Leaps:
-    """The leaps in series of shape (runs, n), n >= SHORTEST."""
-    runs, n = values.shape
+    """The leaps in series of shape (..., n), n >= SHORTEST."""
+    n = values.shape[-1]
     unit = np.ldexp(1.0, np.frexp(np.abs(values).max(axis=-1, keepdims=True))[1])  # squares of any unit are numbers
     values = values / unit
-    before, after = (np.full((runs, n), fill) for fill in (np.inf, np.inf))
+    before, after = (np.full(values.shape, fill) for fill in (np.inf, np.inf))
     middle = median(sliding_window_view(values, SIDE, axis=-1))  # of positions i to i + SIDE - 1
-    before[:, SIDE:] = middle[:, : n - SIDE]
-    after[:, : n - SIDE] = middle[:, 1:]
+    before[..., SIDE:] = middle[..., : n - SIDE]
+    after[..., : n - SIDE] = middle[..., 1:]
     for i in range(FEWEST, SIDE):
-        before[:, i] = median(values[:, :i])
-        after[:, n - 1 - i] = median(values[:, n - i :])
+        before[..., i] = median(values[..., :i])
+        after[..., n - 1 - i] = median(values[..., n - i :])
     width = _widths(values)
     height = values - np.maximum(before, after)
     known = slice(FEWEST, n - FEWEST)
-    dips = ((np.minimum(before, after) - values) / width)[:, known]
-    deepest = np.partition(dips, dips.shape[-1] - DIPS, axis=-1)[:, -DIPS:]
+    dips = ((np.minimum(before, after) - values) / width)[..., known]
+    deepest = np.partition(dips, dips.shape[-1] - DIPS, axis=-1)[..., -DIPS:]
     tail = np.maximum(deepest.mean(axis=-1, keepdims=True), LEAST_TAIL)
     return Leaps(height * unit, height / width, width * unit, tail)
 
 
 def _widths(values: np.ndarray) -> np.ndarray:
-    """The standard deviation of the noise around each value, shape (runs, n): that of the lag at which it is wider."""
+    """The standard deviation of the noise around each value, shape (..., n): that of the lag at which it is wider."""
     n = values.shape[-1]
-    rho = autocorrelation(despike(values))[0][:, None]
+    rho = autocorrelation(despike(values))[0][..., None]
     squares = []
     for k in LAGS:
-        d = np.abs(values[:, 2 * k :] - 2 * values[:, k:-k] + values[:, : -2 * k])
+        d = np.abs(values[..., 2 * k :] - 2 * values[..., k:-k] + values[..., : -2 * k])
         squares.append(clipped_mean_square(d, AROUND - 2 * k) / (6 - 8 * rho**k + 2 * rho ** (2 * k)))
     at = np.arange(n)
     before, after = np.clip(at - AROUND, 0, n - AROUND), np.clip(at + 1, 0, n - AROUND)
-    both = [(square[:, before] + square[:, after]) / 2 for square in squares]
-    widths: np.ndarray = np.maximum(np.sqrt(np.maximum(*both)), floor(values)[:, None])
+    both = [(square[..., before] + square[..., after]) / 2 for square in squares]
+    widths: np.ndarray = np.maximum(np.sqrt(np.maximum(*both)), floor(values)[..., None])
     return widths
 
 
@@ -213,7 +222,7 @@ def _training(run: Run, first: float, last: float) -> float:
     if len(train) < SHORTEST:
         return 0.0
     at = slice(int(np.searchsorted(epochs, first)), int(np.searchsorted(epochs, last, side="right")) + 1)
-    up = leaps(train[None]).widths[0, at]
+    up = leaps(train).widths[at]
     return max(float(up.max()), 0.0) if up.size else 0.0
 
 

@@ -20,6 +20,7 @@ Nor is it that a stronger excess is surer: in one run of nine its p-value is the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,7 +28,8 @@ import numpy as np
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, Monotone, standard
 from detectors.noise import despike, median, moving_average
-from detectors.scan import ALL, SHORTEST, scan, sizes, table
+from detectors.scan import ALL, SHORTEST, ahead, scan, sizes, table
+from detectors.together import stacked
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["TrainAboveVal"]
@@ -52,6 +54,11 @@ class TrainAboveVal:
         FalseAlarms(growth=1.0, heavy_tails=True), without=(KnownAt, Monotone)
     )
 
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for _, (train, val) in stacked(runs, "train_loss", "val_loss"):
+            ahead(self._excess(train, val))
+
     def detect(self, run: Run) -> Verdict:
         """Stretches in which training loss exceeds validation loss."""
         if missing := run.missing(self.needs):
@@ -60,7 +67,7 @@ class TrainAboveVal:
         n = len(val)
         if n < SHORTEST:
             return undetermined(self.phenomenon, f"{n} evaluations; {SHORTEST} are needed")
-        excess = train - val - self.share * np.abs(val)
+        excess = self._excess(train, val)
         result = scan(excess)
         smooth = np.pad(moving_average(despike(excess), self.shortest), 1, mode="edge")
         findings = []
@@ -81,6 +88,11 @@ class TrainAboveVal:
         if findings:
             return found(self.phenomenon, findings, least)
         return absent(self.phenomenon, "training loss is not above validation loss for three epochs in a row", least)
+
+    def _excess(self, train: np.ndarray, val: np.ndarray) -> np.ndarray:
+        """How far training lies above what counts, in series of shape (..., n)."""
+        excess: np.ndarray = train - val - self.share * np.abs(val)
+        return excess
 
     def _finding(
         self,

@@ -18,6 +18,7 @@ told as one that underfits, which is true of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +39,7 @@ from detectors.claims import (
 )
 from detectors.null import SMALLEST_P
 from detectors.steady_noise import FEWEST, despike, noise_of
+from detectors.together import stacked
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["Underfitting"]
@@ -71,6 +73,12 @@ class Underfitting:
         if self.reference is None:
             return (*always, UnitFree())
         return (*always, Recovers(), Precise(), Coverage(), PValues(), Robust(), Nested())
+
+    def ahead(self, runs: Sequence[Run]) -> None:
+        """Measure many runs at once, for `detect` of each."""
+        for _, (train, val) in stacked(runs, "train_loss", "val_loss"):
+            despike.ahead(train)
+            despike.ahead(val)
 
     def detect(self, run: Run) -> Verdict:
         """Whether the end of the run lies above the reference."""

@@ -53,7 +53,7 @@ def statistics(
         sizes = [min(FURTHER, rest - i) for i in range(0, rest, FURTHER)]
         others = [despike(noise(rng, CHUNK, n, rho, growth, heavy)) for n in sizes if n >= FEWEST]
         clean = despike(y)
-        return continued(clean[:, :before], clean[:, before:], others).ratio
+        return continued(clean[:, :before], clean[:, before:], *others).ratio
 
     return in_chunks(runs, some)
 

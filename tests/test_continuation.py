@@ -45,7 +45,7 @@ def test_more_of_the_run_makes_it_surer():
     y[:, 30:] -= 2.5
     y, more = despike(y), [despike(noise(seed, 300, 60, 0.5)) for seed in (3, 4, 5)]
     alone = (continued(y[:, :30], y[:, 30:]).ratio > least_ratio(0.01, 30, 30, 60)).mean()
-    together = (continued(y[:, :30], y[:, 30:], more).ratio > least_ratio(0.01, 30, 30, 240)).mean()
+    together = (continued(y[:, :30], y[:, 30:], *more).ratio > least_ratio(0.01, 30, 30, 240)).mean()
 
     assert together > alone + 0.05  # each share is good to 0.03
 

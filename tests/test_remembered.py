@@ -7,7 +7,7 @@ import pytest
 
 from detectors import diagnose
 from detectors.catalogue import built_in
-from detectors.remembered import LARGEST, LATEST, remembered
+from detectors.remembered import KEPT, LARGEST, remembered
 from detectors.vocabulary import Run
 
 
@@ -76,14 +76,36 @@ def test_what_was_given_in_stays_writable_where_it_is_given_back():
 
 def test_little_is_kept():
     total, asked = counted()
-    for i in range(LATEST + 1):
-        total(np.array([float(i)]), [])
+    half = KEPT // 2 // LARGEST
+    for i in range(2 * half + 1):
+        total(np.full(LARGEST, float(i)), [])
 
-    total(np.array([0.0]), [])
+    total(np.full(LARGEST, 0.0), [])
     for _ in range(2):
         total(np.zeros(LARGEST + 1), [])
 
-    assert len(asked) == LATEST + 1 + 1 + 2
+    assert len(asked) == 2 * half + 1 + 1 + 2
+
+
+def test_what_was_asked_ahead_of_many_is_known_of_each():
+    total, asked = counted()
+    series = np.arange(6.0).reshape(3, 2)
+    total(series[1], drops=[1])
+
+    total.ahead(series, drops=[1])
+
+    assert [a.tolist() for a in asked] == [[2.0, 3.0], [[0.0, 1.0], [4.0, 5.0]]]  # what is known is not asked again
+    assert [total(row, drops=[1]).tolist() for row in series] == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    assert len(asked) == 2
+    with pytest.raises(ValueError, match="read-only"):
+        total(series[0], drops=[1])[0] = 1.0
+
+
+def test_an_answer_that_has_no_entry_for_each_run_cannot_be_asked_ahead():
+    largest = remembered(lambda values: float(values.max()))
+
+    with pytest.raises(TypeError, match="float has no entry for each run"):
+        largest.ahead(np.ones((2, 3)))
 
 
 def test_a_diagnosis_does_not_depend_on_what_was_asked_before():

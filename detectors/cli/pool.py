@@ -8,18 +8,20 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
-from detectors.diagnosis import Diagnosis, diagnose
+from detectors.diagnosis import Diagnosis, diagnose_many
 from detectors.readers import NoLog, Unreadable, read
-from detectors.vocabulary import BadRun, Detector
+from detectors.vocabulary import BadRun, Detector, Run
 
 __all__ = ["Answer", "Question", "answers", "processes"]
 
 MANY = 200  # logs for which it is worth to start further processes: half a second each
-SHARE = 16  # logs that a process is given at once
+SHARE = 64  # logs that a process is given at once, ...
+MOMENT = 0.5  # ... and seconds of reading after which those that it has read are asked about
 AHEAD = 4  # shares a process that may be done before they are asked for
 
 
@@ -37,23 +39,39 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of each log."""
+    """What is asked of each log; those that are read in a moment are asked together, which takes less time."""
 
     alpha: float
     detectors: tuple[Detector, ...]
     format: str | None = None
     mapping: tuple[tuple[str, str], ...] = ()
 
-    def __call__(self, path: str) -> Answer:
-        """Read one log, and ask about each of its runs."""
-        start = time.perf_counter()
-        try:
-            runs = read(path, format=self.format, mapping=dict(self.mapping) or None)
-            middle = time.perf_counter()
-            done = tuple(diagnose(run, alpha=self.alpha, detectors=self.detectors) for run in runs)
-        except (Unreadable, BadRun) as error:
-            return Answer(path, error=str(error), is_log=not isinstance(error, NoLog))
-        return Answer(path, done, reading=middle - start, diagnosing=time.perf_counter() - middle)
+    def __call__(self, paths: Sequence[str]) -> Iterator[Answer]:
+        """Read logs, and ask about each of their runs."""
+        waiting: list[tuple[str, list[Run] | Exception, float]] = []
+        for path in paths:
+            start = time.perf_counter()
+            runs: list[Run] | Exception
+            try:
+                runs = read(path, format=self.format, mapping=dict(self.mapping) or None)
+            except (Unreadable, BadRun) as error:
+                runs = error
+            waiting.append((path, runs, time.perf_counter() - start))
+            if len(waiting) == SHARE or sum(seconds for *_, seconds in waiting) > MOMENT:
+                yield from self._asked(waiting)
+                waiting.clear()
+        yield from self._asked(waiting)
+
+    def _asked(self, waiting: Sequence[tuple[str, list[Run] | Exception, float]]) -> Iterator[Answer]:
+        runs = [run for _, read_, _ in waiting if not isinstance(read_, Exception) for run in read_]
+        diagnoses = diagnose_many(runs, alpha=self.alpha, detectors=self.detectors)
+        for path, given, reading in waiting:
+            if isinstance(given, Exception):
+                yield Answer(path, error=str(given), is_log=not isinstance(given, NoLog))
+            else:
+                start = time.perf_counter()
+                done = tuple(islice(diagnoses, len(given)))
+                yield Answer(path, done, reading=reading, diagnosing=time.perf_counter() - start)
 
 
 def processes(jobs: int, paths: Sequence[str]) -> int:
@@ -63,13 +81,13 @@ def processes(jobs: int, paths: Sequence[str]) -> int:
     return min(jobs, len(paths)) if jobs else (_cores() if len(paths) >= MANY else 1)
 
 
-def answers(ask: Callable[[str], Answer], paths: Sequence[str], jobs: int) -> Generator[Answer]:
+def answers(ask: Callable[[Sequence[str]], Iterator[Answer]], paths: Sequence[str], jobs: int) -> Generator[Answer]:
     """The answer about each path, in order, of `jobs` processes; of this one where it is one.
 
     `BrokenProcessPool` where one of them died, mostly for want of memory. Close it to end the others.
     """
     if jobs == 1:
-        yield from map(ask, paths)
+        yield from ask(paths)
         return
     # started anew, not forked: numpy's threads do not survive a fork
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_behave)
@@ -91,8 +109,8 @@ def answers(ask: Callable[[str], Answer], paths: Sequence[str], jobs: int) -> Ge
     pool.shutdown()
 
 
-def _each(ask: Callable[[str], Answer], paths: Sequence[str]) -> list[Answer]:
-    return [ask(path) for path in paths]
+def _each(ask: Callable[[Sequence[str]], Iterator[Answer]], paths: Sequence[str]) -> list[Answer]:
+    return list(ask(paths))
 
 
 def _behave() -> None:

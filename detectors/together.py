@@ -1,0 +1,75 @@
+"""Many runs at once: what their detectors ask about each of them is measured ahead, for those of one length together.
+
+A measurement along the last axis of an array costs little more for sixty series than for one. A detector that has such
+measurements offers `ahead(runs)`, which takes them of many runs; its `detect` then finds them (`detectors.remembered`)
+and says the same, to the bit, as it does about a run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+
+from detectors.vocabulary import Run
+
+__all__ = ["Ahead", "asked", "offered", "stacked"]
+
+WINDOW = 512  # runs that are held at a time
+AT_ONCE = 64  # runs that are measured together, ...
+VALUES = 1 << 14  # ... less where a series of them all has more values
+LONGEST = 1 << 10  # rows; what is measured of a longer run costs more than the asking
+
+R = TypeVar("R")
+Ahead = Callable[[Sequence[Run]], None]
+
+
+def asked(runs: Iterable[Run], ahead: Sequence[Ahead], ask: Callable[[Run], R]) -> Iterator[R]:
+    """What `ask` says about each run, in order, after those that are alike were measured `ahead` together."""
+    left = iter(runs)
+    while window := list(islice(left, WINDOW)):
+        given: dict[int, R] = {}
+        for block in _blocks(window):
+            if len(block) > 1 and len(window[block[0]]) <= LONGEST:
+                for measure in ahead:
+                    measure([window[i] for i in block])
+            given |= {i: ask(window[i]) for i in block}
+        yield from (given[i] for i in range(len(window)))
+
+
+def offered(detectors: Iterable[object]) -> list[Ahead]:
+    """What these detectors measure ahead, where they do."""
+    return [detector.ahead for detector in detectors if hasattr(detector, "ahead")]
+
+
+def _nothing(run: Run, epochs: np.ndarray) -> None:
+    """What all runs share."""
+
+
+def stacked(
+    runs: Sequence[Run], *keys: str, by: Callable[[Run, np.ndarray], Hashable] = _nothing
+) -> Iterator[tuple[Any, list[np.ndarray]]]:
+    """The series `keys`, each of shape (runs, n), of those runs that have as many rows where all of them are finite.
+
+    `by`, of a run and its epochs at these rows, sorts them further, and is what they share. Runs that lack a series are
+    left out.
+    """
+    groups: dict[tuple[int, Hashable], list[list[np.ndarray]]] = {}
+    for run in runs:
+        if not run.missing(keys):
+            epochs, *columns = run.observed(*keys)
+            groups.setdefault((len(epochs), by(run, epochs)), []).append(columns)
+    for (_, shared), members in groups.items():
+        yield shared, [np.stack(rows) for rows in zip(*members, strict=True)]
+
+
+def _blocks(runs: Sequence[Run]) -> Iterator[list[int]]:
+    """Positions of runs that are alike, so many as are measured together."""
+    alike: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+    for i, run in enumerate(runs):
+        alike.setdefault((len(run), tuple(run.series)), []).append(i)
+    for (rows, _), members in alike.items():
+        size = min(max(VALUES // max(rows, 1), 1), AT_ONCE)
+        yield from (members[i : i + size] for i in range(0, len(members), size))
