@@ -131,7 +131,7 @@ class LossAccuracyDivergence:
             p_value=s.p_value,
             effect={
                 "rise": s.height,
-                "relative": s.height / abs(s.bottom_level),
+                "relative": s.relative,
                 "accuracy": change,
                 **({} if part is None else {"calibration_share": part.share}),
             },

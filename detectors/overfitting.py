@@ -97,7 +97,7 @@ class Overfitting:
             level=self.level,
             known_at=epochs[s.known],
             p_value=s.p_value,
-            effect={"prominence": s.height, "relative": s.height / abs(s.bottom_level)},
+            effect={"prominence": s.height, "relative": s.relative},
             evidence={
                 "val_loss_at_onset": s.bottom_level,
                 "val_loss_at_top": s.top_level,

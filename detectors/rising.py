@@ -53,6 +53,11 @@ class RisingStretch:
         """How far the curve climbs, in the unit of the series."""
         return self.top_level - self.bottom_level
 
+    @property
+    def relative(self) -> float:
+        """The height as a share of the bottom's level."""
+        return self.height / max(abs(self.bottom_level), 1e-300)
+
 
 @dataclass(frozen=True)
 class RisesFound:

@@ -50,6 +50,7 @@ def test_a_run_without_a_material_rise_has_nothing_to_be_ambiguous_about():
     assert compose_one(Composed(overfit=0.004, slope=0.0, **RISE)).ambiguous == ()
 
 
+@pytest.mark.slow
 @given(st.sampled_from([0.0, 0.5]), st.sampled_from([0.5, 1.0, 2.0]))
 @settings(max_examples=6)
 def test_the_best_test_between_two_runs_is_wrong_as_often_as_their_distance_says(rho, size):

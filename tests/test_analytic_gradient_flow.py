@@ -79,6 +79,7 @@ def test_overfitting_begins_within_an_epoch_of_the_published_stopping_time(noise
     assert np.argmin(mean_risk(recipe, 300)) + 1 == pytest.approx(published, abs=1)
 
 
+@pytest.mark.slow
 def test_two_scales_descend_twice_as_the_published_curve_does():
     recipe = GradientFlow(
         dimension=50, decay=0.0, signal_decay=0.0, slow=0.01, slow_share=15 / 17, signal=17.0, noise=6**0.5,

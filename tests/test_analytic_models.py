@@ -81,6 +81,7 @@ def keeps_its_bits(model: Model) -> bool:
     return same(straight[1], alone) and all(same(straight[i], shuffled[k]) for k, i in enumerate(order))
 
 
+@pytest.mark.slow
 @model
 def test_a_run_has_the_same_bits_in_any_order_and_in_any_company(model):
     assert keeps_its_bits(model)

@@ -138,6 +138,7 @@ def overfitting(epochs: int = 120) -> list[dict[str, float]]:
     ]
 
 
+@pytest.mark.slow
 def test_what_is_told_under_the_promise_is_not_called_a_hint_and_not_hinted_at_afterwards():
     lines: list[str] = []
     lookout = Lookout(say=lines.append)

@@ -462,6 +462,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cli") / "log.csv"
 
 
+@pytest.mark.slow
 @settings(max_examples=150)  # 50 saw only some of the stumbles above
 @given(log=awkward_logs())
 @example(log=(list(range(500, 7000, 500)), csv_of(range(500, 7000, 500), lr=[1.2, 0.7, 0.45, "nan", *[0.26] * 9])))
@@ -709,6 +710,7 @@ def test_a_name_that_the_terminal_cannot_show_is_no_traceback(tmp_path, monkeypa
     assert main(["diagnose", str(tmp_path / name)]) == 0
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_of_the_network(tmp_path):
     (tmp_path / "log.csv").write_text(LOG)
     script = """

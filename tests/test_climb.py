@@ -91,6 +91,7 @@ def test_a_climb_of_eight_widths_over_half_the_run_is_seen(rho, share):
     assert (climb_statistic(y) > table().critical(200, 1, 0.05)).mean() > share
 
 
+@pytest.mark.slow
 def test_the_bounds_hold_the_corner_and_shrink_with_the_noise():
     rng = np.random.default_rng(10)
     corner, lengths, held = 80, {}, {}

@@ -44,6 +44,7 @@ def both(tier: Model, recipes: Sequence[Any], seeds: Sequence[int]) -> list[str]
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tier", FAST, ids=lambda m: m.name)
 def test_drawn_runs_in_columns_are_those_made_one_by_one(tier):
     size = 300 if tier.name == "composed" else 40
@@ -90,6 +91,7 @@ def test_a_drop_that_is_no_milestone_has_no_twin_and_says_so():
 CURVES = hnp.arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(2, 30)), elements=st.integers(0, 6).map(float))
 
 
+@pytest.mark.slow
 @given(CURVES)
 @settings(max_examples=300)
 def test_the_rises_of_many_curves_are_those_of_each(curves):

@@ -241,6 +241,7 @@ def test_a_drop_before_which_noise_and_bias_are_at_odds_helps_first_and_harms_la
 # company
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([20, 21, 60, 255, 257]), min_size=2, max_size=6), st.integers(0, 1000))
 def test_recipes_of_one_call_may_differ_in_every_field_and_each_has_the_bits_it_has_alone(lengths, seed):
     specs = [replace(draw(np.random.default_rng([seed, i])), epochs=n, **_EARLY) for i, n in enumerate(lengths)]

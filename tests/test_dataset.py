@@ -276,6 +276,7 @@ def read(file: bytes) -> Any:
     return pq.read_table(pa.BufferReader(file))
 
 
+@pytest.mark.slow
 def test_the_same_plan_makes_the_same_folder_to_the_byte(whole, tmp_path):
     again = write(tmp_path / "set", tier="composed", runs=150, seed=3, shard=64)
 
@@ -681,6 +682,7 @@ def test_a_disk_that_is_full_is_said_in_one_line(tmp_path):
     assert [path.name for path in (tmp_path / "set").rglob("*") if path.is_file()] == ["unfinished.jsonl"]
 
 
+@pytest.mark.slow
 def test_it_is_imported_without_what_only_a_command_needs():
     code = "import sys, sim.dataset, sim.engines; print({'pyarrow', 'matplotlib', 'ray'} & set(sys.modules))"
     done = subprocess.run(

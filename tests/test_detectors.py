@@ -107,6 +107,15 @@ def test_other_series_and_their_order_do_not_matter(detector: Detector, seed: in
     assert claims(detector.detect(crowded)) == claims(detector.detect(run))
 
 
+def test_a_loss_that_rises_from_nothing_at_all_is_found():
+    at = np.arange(120)
+    loss = np.where(at < 6, 0.0, at - 5.0)
+    run = Run(epochs=at + 1, series={"train_loss": np.ones(120), "val_loss": loss, "val_accuracy": np.full(120, 0.5)})
+
+    for name in ("overfitting", "loss_accuracy_divergence"):
+        assert [f.onset <= 10 for f in CATALOGUE[name]().detect(run)] == [True]
+
+
 @detector
 def test_many_runs_are_answered_as_one_by_one(detector: Detector):
     runs = observe(FURTHER.get(detector.phenomenon, EVENTFUL), range(5))

@@ -81,6 +81,7 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if "api" not in path.relative
 page = pytest.mark.parametrize("path", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.stem)
 
 
+@pytest.mark.slow
 @page
 def test_the_code_of_a_page_runs_and_says_what_is_printed(path, tmp_path, monkeypatch):
     for log in PICTURES.glob("*.csv"):

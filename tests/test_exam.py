@@ -240,6 +240,7 @@ def test_a_detector_that_raises_now_and_then_fails_and_the_exam_goes_on():
     assert "now and then" in result.outcome.detail
 
 
+@pytest.mark.slow
 def test_draws_do_not_depend_on_what_else_is_imported(tmp_path):
     (tmp_path / "constants.py").write_text("NUMBERS = [123, 137, 171, 188, 201, 222, 243]\n")
     code = """
@@ -400,6 +401,7 @@ def test_an_exact_failure_is_shown_on_the_simplest_example():
     assert (case.seed, dict(case.params)) == (0, {"rows": 1})
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report_and_another_one_other_runs():
     def reports(seed: int) -> str:
         report = examine(Triple(), level="quick", seed=seed, only=["stays_silent_on_null_families", "repeats_itself"])
@@ -408,6 +410,7 @@ def test_the_same_seed_gives_the_same_report_and_another_one_other_runs():
     assert reports(0) == reports(0) != reports(1)
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_while_hypothesis_runs():
     examine(Mute(), level="quick", only=["finds_what_was_injected", "ignores_names"])
 
@@ -500,6 +503,7 @@ BAD: dict[str, Callable[[Run], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", BAD.values(), ids=BAD)
 def test_whatever_a_detector_does_the_rest_of_the_exam_still_runs(act):
     report = examine(Does(act), level="quick")
@@ -509,6 +513,7 @@ def test_whatever_a_detector_does_the_rest_of_the_exam_still_runs(act):
     json.dumps(document(report), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_a_detector_that_hangs_fails_and_the_exam_ends():
     started = time.monotonic()
     report = examine(Does(hangs), level="quick", time_limit=0.1)

@@ -60,6 +60,7 @@ def in_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["sh", "-c", function], cwd=folder, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="they are written for a POSIX shell")
 @pytest.mark.parametrize("line", [line for line in RUN if "composed" not in line])
 def test_an_example_runs(tmp_path, line):

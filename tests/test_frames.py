@@ -323,6 +323,7 @@ cells = st.one_of(
 keys = st.one_of(st.sampled_from(["val_loss", "epoch", "run", "seed", "lr", "history", "columns", "data"]), st.text())
 
 
+@pytest.mark.slow
 @given(st.dictionaries(keys, st.one_of(cells, st.lists(cells, max_size=6)), max_size=5))
 def test_any_dict_is_read_or_refused(columns):
     assert len(answer(columns).splitlines()) == 1

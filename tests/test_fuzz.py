@@ -82,6 +82,7 @@ def renamed_keys() -> bytes:
     return b"".join(b'{"epoch": %d, "loss": 2, "x%d": 3}\n' % (i, i) for i in range(WIDE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [renamed_columns, renamed_keys])
 def test_names_that_change_from_row_to_row_do_not_fill_the_memory(tmp_path: Path, make: Callable[[], bytes]):
     (tmp_path / "log").write_bytes(make())

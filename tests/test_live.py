@@ -87,6 +87,7 @@ def test_the_last_reading_is_that_of_diagnose_on_the_whole_run(watched):
     assert monitor.diagnosis.reading == diagnose(run).reading
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(seed=st.integers(0, 30), until=st.integers(1, 60))
 def test_after_some_updates_it_has_told_what_a_fresh_one_tells_on_that_prefix(seed, until):
@@ -275,6 +276,7 @@ def test_look_tells_what_the_regular_looks_have_left_out():
     assert [f.onset for f in monitor.look()] == [2.0]
 
 
+@pytest.mark.slow
 def test_ten_thousand_updates_are_few_looks_and_overfitting_is_found_in_them():
     rng = np.random.default_rng(0)
     n = 10_000

@@ -65,6 +65,7 @@ def test_the_loss_of_a_normal_margin_is_good_to_a_billionth_at_any_confidence():
     assert np.abs(loss - exact).max() < 1e-9
 
 
+@pytest.mark.slow
 def test_the_curves_are_those_of_an_independent_implementation():
     expected = runs([WORKED], [0])[0].expected
     curves = [expected.mean(k) for k in ("risk", "risk_calibrated", "population_accuracy")]
@@ -82,6 +83,7 @@ def test_one_step_of_the_weights_is_the_exact_solution_of_its_equation():
     assert np.array_equal(lane(fast), lane(slow)[:21])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 500))
 @settings(max_examples=10)
 def test_a_run_has_the_same_bits_in_every_company(seed):

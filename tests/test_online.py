@@ -204,6 +204,7 @@ def test_training_losses_that_are_no_number_are_a_blow_up_and_missing_ones_are_n
 # laws
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(last=st.integers(1, 200))
 def test_a_watch_of_the_prefix_has_said_what_the_watch_of_the_run_said_by_then(overfits, last):
@@ -212,6 +213,7 @@ def test_a_watch_of_the_prefix_has_said_what_the_watch_of_the_run_said_by_then(o
     assert Watch().replay(overfits.until(last)).findings == [f for f in whole if f.known_at <= last]
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(cuts=st.lists(st.integers(1, 199), max_size=5))
 def test_it_does_not_matter_in_which_chunks_a_run_arrives(overfits, cuts):
@@ -255,6 +257,7 @@ def test_more_of_the_run_takes_nothing_back(overfits):
     assert watch["overfitting"].status == "found"
 
 
+@pytest.mark.slow
 def test_what_is_kept_does_not_grow_with_the_run():
     watch = Watch(["overfitting"])
     for i in range(2 * SPAN + 50):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -19,11 +20,12 @@ from detectors.cli import main, pool
 from detectors.cli.pool import Answer, answers, processes
 
 
-def fragile(path: str) -> Answer:
-    """Stands for a log that ends the process which reads it."""
-    if path == "fatal":
-        os._exit(1)
-    return Answer(path, reading=float(os.getpid()))
+def fragile(paths: Sequence[str]) -> Iterator[Answer]:
+    """Stands for logs of which one ends the process that reads it."""
+    for path in paths:
+        if path == "fatal":
+            os._exit(1)
+        yield Answer(path, reading=float(os.getpid()))
 
 
 @pytest.fixture
@@ -50,6 +52,7 @@ def test_the_answers_of_two_processes_are_those_of_one_and_in_order(logs, capsys
     assert "4.csv" in said[0][2]
 
 
+@pytest.mark.slow
 def test_paths_come_back_in_order_from_processes_that_are_not_this_one():
     paths = [str(i) for i in range(100)]
     given = list(answers(fragile, paths, 2))
@@ -58,6 +61,7 @@ def test_paths_come_back_in_order_from_processes_that_are_not_this_one():
     assert os.getpid() not in {answer.reading for answer in given}
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_an_error_and_leaves_no_other():
     before = set(multiprocessing.active_children())
 

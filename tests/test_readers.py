@@ -459,6 +459,7 @@ cell = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     rows=st.lists(st.one_of(st.tuples(finite.map(repr), cell), st.lists(cell, max_size=4)), min_size=1, max_size=12),
@@ -796,6 +797,7 @@ edits = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sample=st.one_of(st.sampled_from(SAMPLES), st.binary(max_size=200)), changes=edits)
 def test_damaged_bytes_are_read_or_unreadable_and_nothing_else(scratch, sample, changes):

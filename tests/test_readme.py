@@ -65,6 +65,7 @@ def test_the_callbacks_are_constructed_with_settings_that_they_have(name, file):
     assert Lookout(**{key: value for key, value in given.items() if key not in own})
 
 
+@pytest.mark.slow
 def test_the_detector_example_is_examined_and_fails_with_a_curve(capsys):
     names = {"__name__": "__main__"}  # dataclasses look their module up
 

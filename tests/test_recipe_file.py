@@ -91,6 +91,7 @@ def test_what_is_wanted_is_in_every_run_and_how_many_were_tried_is_counted(tmp_p
     assert counts["tried"] >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_an_example_that_comes_with_us_can_be_made(name):
     chosen, content = load(name)
@@ -100,6 +101,7 @@ def test_an_example_that_comes_with_us_can_be_made(name):
         assert make(plan(chosen, runs=3, recipes=content), 0).runs == 3
 
 
+@pytest.mark.slow
 def test_an_example_shows_what_it_is_called():
     name, content = load("nothing_to_find")
     rises = make(plan(name, runs=60, recipes=content), 0).tally["phenomena"]

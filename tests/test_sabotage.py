@@ -15,6 +15,7 @@ def test_no_check_is_without_a_culprit():
 SLOW = ("stays_silent_at_every_look", "stays_silent_on_null_families", "p_values_are_none_too_small")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [pytest.param(c, marks=pytest.mark.release) if c in SLOW else c for c in SABOTAGES])
 def test_a_sabotaged_detector_is_caught_by_the_check_that_is_meant_for_it(check):
     (result,) = examine(SABOTAGES[check](), only=[check]).results

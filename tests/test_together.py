@@ -56,6 +56,7 @@ def test_runs_of_one_recipe_get_the_verdicts_that_each_gets_alone(name: str, hid
     assert_same([run.without(*hidden) for run in observe(spec, range(3))])
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**20), epochs=st.sampled_from([40, 41, 73, 200]))
 def test_a_mixed_company_changes_nothing(seed: int, epochs: int):

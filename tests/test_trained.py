@@ -247,6 +247,7 @@ def test_clean_labels_change_the_training_labels_and_not_the_validation():
     assert alone(clean, 2)["train_loss_eval"][0, -1] < alone(TINY, 2)["train_loss_eval"][0, -1]
 
 
+@pytest.mark.slow
 def test_the_temperature_scaled_risk_is_that_of_the_best_temperature():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(40_000, 3)) * 4

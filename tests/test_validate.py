@@ -65,6 +65,7 @@ def test_the_first_tutorial_is_under_thirty_lines():
     assert len(FILES["late_rise.py"].splitlines()) < 30
 
 
+@pytest.mark.slow
 def test_the_first_tutorial_ends_in_a_validated_detector(folder):
     done = curvesense("validate", "late_rise:LateRise", "--json", at=folder)
     report = json.loads(done.stdout)
@@ -86,6 +87,7 @@ def test_the_first_tutorial_is_right_about_what_fails_without_its_price_for_choo
     assert [c["status"] for c in report["checks"]] == ["failed", "failed"]
 
 
+@pytest.mark.slow
 def test_the_second_tutorial_validates_a_detector_of_a_new_phenomenon(folder):
     done = curvesense("validate", "restart:Restart", "--subject", "restart:SUBJECT", "--json", at=folder)
     report = json.loads(done.stdout)
@@ -104,6 +106,7 @@ def test_the_manual_counts_its_checks():
 # the command
 
 
+@pytest.mark.slow
 def test_a_failing_detector_makes_the_status_1_and_leaves_a_page_and_a_test(folder):
     words = ("--only", "finds_what_was_injected", "--html", "report.html", "--replay", "failures")
     done = curvesense("validate", "broken:Silent", *words, at=folder)
@@ -120,12 +123,14 @@ def test_a_failing_detector_makes_the_status_1_and_leaves_a_page_and_a_test(fold
     assert "CheckFailed" in again.stdout
 
 
+@pytest.mark.slow
 def test_an_instance_can_be_named_as_well_as_a_class(folder):
     done = curvesense("validate", "broken:silent", "--only", "repeats_itself", at=folder)
 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_what_a_module_prints_when_it_is_imported_is_kept_out_of_the_report(folder):
     (folder / "talks.py").write_text("print('hello')\nfrom broken import Silent\n")
     done = curvesense("validate", "talks:Silent", "--only", "repeats_itself", "--json", at=folder)
@@ -134,6 +139,7 @@ def test_what_a_module_prints_when_it_is_imported_is_kept_out_of_the_report(fold
     assert done.stderr == "hello\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "what"),
     [
@@ -153,6 +159,7 @@ def test_a_detector_that_cannot_be_loaded_is_one_line_and_status_2(folder, targe
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [("--level", "hard"), ("--time-limit", "0"), ("--seed", "-1"), ("--only", "nope"), ("--subject", "broken:number")],
@@ -164,6 +171,7 @@ def test_a_setting_that_cannot_be_is_wrong_usage(folder, words):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_is_one_line(folder):
     done = curvesense("validate", "broken:Silent", "--only", "repeats_itself", "--html", "no/such/r.html", at=folder)
 
@@ -171,6 +179,7 @@ def test_a_page_that_cannot_be_written_is_one_line(folder):
     assert "cannot write no/such/r.html: No such file or directory" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_a_detector_raises_is_escaped_in_the_page(folder, monkeypatch):
     monkeypatch.chdir(folder)
     detector, _, target = load("broken:Raises")
@@ -180,6 +189,7 @@ def test_what_a_detector_raises_is_escaped_in_the_page(folder, monkeypatch):
     assert "&lt;b&gt;boom" in text
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_network_and_no_script():
     text = page(examine(Late(), level="quick", only=["finds_what_was_injected", "ignores_names"]))
 
@@ -205,6 +215,7 @@ def pytest_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_exam_runs_with_nothing_written_at_all(folder):
     words = ("--pyargs", "sim.exam", "--detector", "late_rise:LateRise", "--exam-level", "quick")
     done = pytest_in(folder, *words, "-k", "repeats or ignores or prints")
@@ -213,6 +224,7 @@ def test_the_exam_runs_with_nothing_written_at_all(folder):
     assert re.search(r"5 passed, \d+ deselected", done.stdout)
 
 
+@pytest.mark.slow
 def test_without_a_detector_the_exam_says_how_to_name_one(folder):
     done = pytest_in(folder, "--pyargs", "sim.exam", "-rs")
 
@@ -220,6 +232,7 @@ def test_without_a_detector_the_exam_says_how_to_name_one(folder):
     assert "no detector is named: --detector my_module:MyDetector" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_detector_that_cannot_be_imported_is_said_by_pytest(folder):
     done = pytest_in(folder, "--pyargs", "sim.exam", "--detector", "nowhere:X")
 
@@ -227,6 +240,7 @@ def test_a_detector_that_cannot_be_imported_is_said_by_pytest(folder):
     assert "--detector cannot import nowhere" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_no_detector_is_said_once_by_pytest(folder):
     done = pytest_in(folder, "--pyargs", "sim.exam", "--detector", "broken:number")
 
@@ -235,6 +249,7 @@ def test_what_is_no_detector_is_said_once_by_pytest(folder):
     assert "1 error in" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_plugin_loads_neither_jax_nor_the_simulator(folder):
     (folder / "test_mine.py").write_text(
         "import sys\ndef test_it():\n    assert not {'jax', 'sim', 'hypothesis_not'} & set(sys.modules)\n"
@@ -244,6 +259,7 @@ def test_the_plugin_loads_neither_jax_nor_the_simulator(folder):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_plugin_says_what_to_install(folder):
     blocked = folder / "blocked"
     blocked.mkdir()

@@ -158,6 +158,7 @@ def test_wrong_usage_has_status_2(arguments, capsys):
     assert exit_.value.code == 2
 
 
+@pytest.mark.slow
 def test_a_log_that_grows_halves_and_grows_again_is_followed_until_it_is_idle(tmp_path):
     path = tmp_path / "a.csv"
     command = [sys.executable, "-m", "detectors.cli", "watch", str(tmp_path), "--interval", "0.1", "--until-idle", "2"]
@@ -206,6 +207,7 @@ def epochs_with_their_number(first: int, last: int) -> bytes:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "grown", "last"),
     [
