@@ -117,7 +117,7 @@ class Run:
         return display.plot(self, *series, ax=ax)
 
     def __contains__(self, key: object) -> bool:
-        return key in self.series and bool((np.abs(self.series[key]) < LARGEST).any())  # type: ignore[index]
+        return key in self.series and bool(self._finite(key).any())  # type: ignore[arg-type]
 
     def __getitem__(self, key: str) -> np.ndarray:
         """The series `key`, shape (n,); BadRun names what there is instead."""
@@ -135,8 +135,15 @@ class Run:
         Numbers beyond 1e100 count as infinite: their squares would be.
         """
         columns = [self[key] for key in keys]
-        keep = np.logical_and.reduce([np.abs(c) < LARGEST for c in columns])
-        return (self.epochs[keep], *(c[keep] for c in columns))
+        keep = np.logical_and.reduce([self._finite(key) for key in keys])
+        return (self.epochs, *columns) if keep.all() else (self.epochs[keep], *(c[keep] for c in columns))
+
+    def _finite(self, key: str) -> np.ndarray:
+        """Where the series `key` is finite, shape (n,)."""
+        known: dict[str, np.ndarray] = self.__dict__.setdefault("_where_finite", {})
+        if key not in known:
+            known[key] = np.abs(self.series[key]) < LARGEST
+        return known[key]
 
     def with_series(self, **series: np.ndarray) -> Run:
         """The same run with series added or replaced."""
@@ -281,7 +288,11 @@ def undetermined(phenomenon: str, reason: str, min_detectable_effect: float | No
 
 @runtime_checkable
 class Detector(Protocol):
-    """Anything that answers about one phenomenon; no base class is needed."""
+    """Anything that answers about one phenomenon; no base class is needed.
+
+    For speed it may also have `ahead(runs)`, which measures runs of one length together (`detectors.together`), or a
+    `detect_many(runs)` of its own; neither changes a verdict.
+    """
 
     @property
     def phenomenon(self) -> str:

@@ -19,7 +19,7 @@ from multiprocessing import get_context
 
 from tables import read, write
 
-from detectors.catalogue import CATALOGUE
+from detectors.catalogue import CATALOGUE, detect_many
 from detectors.claims import FalseAlarms, claim_of
 from detectors.vocabulary import Detector
 from sim.composed import Composed, observe
@@ -72,8 +72,8 @@ def counted(detector: Detector, spec: Composed, seeds: range) -> tuple[int, int]
     hidden = ("learning_rate",) if detector.phenomenon == "lr_drop" else ()
     alarms = undetermined = 0
     for start in seeds[::AT_ONCE]:
-        for run in observe(spec, range(start, min(start + AT_ONCE, seeds.stop))):
-            verdict = detector.detect(run.without(*hidden))
+        runs = observe(spec, range(start, min(start + AT_ONCE, seeds.stop)))
+        for verdict in detect_many(detector, [run.without(*hidden) for run in runs]):
             alarms += bool(verdict.findings)
             undetermined += verdict.status == "undetermined"
     return alarms, undetermined

@@ -27,7 +27,7 @@ from baselines.classifier import trained
 from baselines.rule import Baseline
 from tables import read, write
 
-from detectors.catalogue import CATALOGUE
+from detectors.catalogue import CATALOGUE, detect_many
 from detectors.vocabulary import Detector, Run, Verdict
 from sim.catalogue import MODELS
 from sim.composed import Composed, compose_one, observe
@@ -109,7 +109,7 @@ def worst(detector: Detector, pool: Pool, hidden: Sequence[str], step: int) -> t
         if truth.of(detector.phenomenon, grey=True) and not blind:
             continue
         asked = runs[::step]
-        count = sum(bool(detector.detect(seen(run, hidden)).findings) for run in asked)
+        count = sum(bool(v.findings) for v in detect_many(detector, (seen(run, hidden) for run in asked)))
         if not out[2] or count / len(asked) > out[1] / out[2]:
             out = (name, count, len(asked))
     return out

@@ -18,6 +18,7 @@ from climb_null import ar1, noise
 from scipy.stats import chi2
 from tables import write
 
+from detectors.catalogue import detect_many
 from detectors.climb import climb_statistic
 from detectors.overfitting import Overfitting
 from sim.composed import Composed, observe
@@ -93,7 +94,7 @@ def verdicts(rise: float, rho: float, runs: int) -> dict[str, float]:
     """Shares of composed runs of 200 epochs in which `overfitting` is found, undetermined and missed."""
     height = rise * WIDTH * LEVEL
     spec = Composed(noise=WIDTH, rho=rho, overfit=height, overfit_at=100, overfit_span=100)
-    status = [Overfitting(alpha=ALPHA).detect(run).status for run in observe(spec, range(runs))]
+    status = [verdict.status for verdict in detect_many(Overfitting(alpha=ALPHA), observe(spec, range(runs)))]
     share = {name: status.count(name) / runs for name in ("found", "undetermined")}
     return {**share, "missed": status.count("absent") / runs}
 
