@@ -108,7 +108,8 @@ class LossAccuracyDivergence:
         onset, top = float(epochs[s.bottom]), float(epochs[s.top])
         rose = change > margin
         moved = f"rose from {start:.4f} to {start + change:.4f}" if rose else f"stayed at {start:.3f} ({change:+.4f})"
-        per_error = (s.top_level / max(1 - start - change, 1e-9)) / (s.bottom_level / max(1 - start, 1e-9))
+        errors = max(1 - start, 1e-9) / max(1 - start - change, 1e-9)
+        per_error = errors * s.top_level / s.bottom_level if s.bottom_level else float("nan")
         told = ""
         log = (
             " Log the temperature-scaled loss or a calibration error to see how much of the rise is overconfidence: "

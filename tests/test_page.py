@@ -21,6 +21,8 @@ from detectors.report.page import page, save
 from detectors.report.text import number, title, where
 from detectors.vocabulary import Finding, Run, absent, found, undetermined
 
+pytestmark = pytest.mark.slow  # together a minute
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EPOCHS = np.arange(1.0, 201.0)
 HOSTILE = "</script><script>window.stolen=1</script><img src=x onerror=window.stolen=1>\u2028'\"&amp;"
@@ -536,7 +538,6 @@ ODD = {
 }
 
 
-@pytest.mark.slow
 def test_a_page_can_be_opened_of_a_run_with_little_in_it(opened):
     for run in ODD.values():
         tab = opened(diagnose(run))
@@ -609,7 +610,6 @@ def test_a_run_is_opened_from_the_list_and_left_again(opened):
 # anybody, anywhere
 
 
-@pytest.mark.slow
 def test_nothing_that_a_log_says_is_run(opened):
     words = {"kind": HOSTILE, "explanation": HOSTILE, "advice": HOSTILE}
     numbers = {"evidence": {HOSTILE: HOSTILE}, "effect": {HOSTILE: 1.0}}
@@ -719,7 +719,6 @@ def test_without_scripts_the_page_says_in_words_what_it_would_draw(opened):
     assert DIAGNOSED.reading.advice[0] in tab.locator("noscript pre").inner_text().replace("\n", " ")
 
 
-@pytest.mark.slow
 def test_a_hundred_runs_of_two_hundred_epochs_open_within_a_second(opened):
     diagnoses = [answered(run_of(i, f"run-{i}"), absent("overfitting", "no"), keep=61.0) for i in range(100)]
     tab = opened(*diagnoses)
