@@ -72,8 +72,9 @@ def pool() -> str:
 
     after, never = row("rises", runs="after a drop"), row("rises", runs="never a drop")
     runs = int(after["count"]) + int(never["count"])
+    seeds = f"all {SEEDS}" if int(after["seeds"]) == SEEDS else f"the first {after['seeds']} of {SEEDS}"
     return wrapped(
-        f"""The pool has the first {after["seeds"]} of {SEEDS} planned seeds, {after["count"]} runs with a drop, each
+        f"""The pool has {seeds} planned seeds, {after["count"]} runs with a drop, each
         with its twin without one, and {never["count"]} without: {8 * runs:,} trainings, eight sisters a run
         ({after["versions"]})."""
     )
