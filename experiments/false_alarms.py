@@ -5,8 +5,8 @@ flat, decaying and slowly decaying curves, training below validation or on a par
 null drops; for a detector that claims so, with heavy tails and with noise that grows or shrinks e-fold. The three with
 most alarms at the largest alpha are searched again with more runs; the worst of them is judged on fresh seeds at every
 alpha. `lr_drop` is asked without the logged rate, where it has to infer, and `underfitting` with the best loss as its
-reference. Rows are written as they are known; `--only` asks one detector anew and leaves the other rows. About half an
-hour on two cores.
+reference. The rows of a detector replace its old ones as they are known; `--only` asks these detectors anew. About an
+hour on one core.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(CATALOGUE), action="append", help="these detectors; other rows stay")
     args = parser.parse_args()
     rows: dict[str, list[dict[str, object]]] = {}
-    for row in read("false_alarms.csv") if args.only else []:
+    for row in read("false_alarms.csv"):
         rows.setdefault(row["phenomenon"], []).append(dict(row))
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         jobs = {pool.submit(rows_of, name, args.runs, args.search, args.again): name for name in args.only or CATALOGUE}
