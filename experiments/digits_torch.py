@@ -44,11 +44,12 @@ DIGITS = Recipe(
     label_noise=0.2,
     train_size=384,
     val_size=512,
-    augmentation=0.2,
-    shift_augmentation=1,
-    learning_rate=0.1,
-    schedule=Schedule(milestones=(40, 60)),
-    epochs=80,
+    network="convnet",
+    width=32,
+    augmentation=0.0,
+    learning_rate=0.05,
+    schedule=Schedule(milestones=(30, 45)),
+    epochs=60,
 )
 
 _EPOCHS = 1 << 20  # more than a run has: seeds of generators are epochs of sisters, one after another

@@ -25,7 +25,11 @@ TINY = replace(
     digits_torch.DIGITS,
     train_size=96,
     val_size=200,
+    network="mlp",
     width=16,
+    augmentation=0.2,
+    shift_augmentation=1,
+    learning_rate=0.1,
     batch_size=16,
     schedule=Schedule(milestones=(5, 10)),
     epochs=15,
@@ -152,10 +156,10 @@ def test_the_log_is_one_that_the_readers_read(tmp_path, curves):
 
 
 def made(**changes: np.ndarray) -> digits.Single:
-    """80 epochs that fall to 1 within 20 epochs and stay; nothing else happens."""
-    risk = 1 + np.exp(-np.arange(80) / 4)
-    flat = {"logged": risk * 0.9, "risk": risk, "accuracy": np.full(80, 0.7), "calibrated": risk}
-    return digits.Single(**{**flat, "without_drop": {40: risk.copy(), 60: risk.copy()}, **changes})
+    """60 epochs that fall to 1 within 15 epochs and stay; nothing else happens."""
+    risk = 1 + np.exp(-np.arange(60) / 3)
+    flat = {"logged": risk * 0.9, "risk": risk, "accuracy": np.full(60, 0.7), "calibrated": risk}
+    return digits.Single(**{**flat, "without_drop": {30: risk.copy(), 45: risk.copy()}, **changes})
 
 
 def test_a_quiet_run_shows_nothing():
@@ -164,14 +168,14 @@ def test_a_quiet_run_shows_nothing():
 
 def test_a_run_with_all_four_shows_them_as_large_as_they_are():
     quiet = made()
-    x = np.arange(80)
-    red = 0.2 * np.clip((x - 20) / 15, 0, 1) * (x < 40)
-    blue = 0.1 * np.clip((x - 50) / 20, 0, 1)
+    x = np.arange(60)
+    red = 0.2 * np.clip((x - 15) / 10, 0, 1) * (x < 30)
+    blue = 0.1 * np.clip((x - 35) / 15, 0, 1)
     risk = quiet.risk + red + blue
     run = made(
         risk=risk,
         logged=risk * np.where(x < 7, 1.2, 0.9),
-        without_drop={40: risk + 0.3 * (x >= 40), 60: risk - 0.1 * (x >= 60)},
+        without_drop={30: risk + 0.3 * (x >= 30), 45: risk - 0.1 * (x >= 45)},
     )
     found = digits.strengths(run)
 
@@ -179,12 +183,12 @@ def test_a_run_with_all_four_shows_them_as_large_as_they_are():
     assert found["red"] == pytest.approx(0.2, abs=0.02)
     assert found["blue"] == pytest.approx(0.1, abs=0.01)
     assert found["above"] == 7
-    assert (found["effect-40"], found["effect-60"]) == (pytest.approx(0.3), pytest.approx(-0.1))
+    assert (found["effect-30"], found["effect-45"]) == (pytest.approx(0.3), pytest.approx(-0.1))
     assert found["blue_calibrated"] == pytest.approx(0, abs=0.01)  # which did not rise
 
 
 def test_a_rise_over_which_accuracy_falls_is_not_the_blue_box():
-    run = made(risk=made().risk + 0.1 * (np.arange(80) >= 70), accuracy=0.7 - 0.1 * (np.arange(80) >= 70))
+    run = made(risk=made().risk + 0.1 * (np.arange(60) >= 50), accuracy=0.7 - 0.1 * (np.arange(60) >= 50))
 
     assert digits.strengths(run)["blue"] > digits.RISE
     assert not digits.shown_by_one(digits.strengths(run))["blue"]

@@ -12,6 +12,7 @@ import pytest
 
 from sim import networks
 from sim.networks import NETWORKS
+from sim.networks.convnet import TOGETHER
 from sim.networks.layers import activated
 from sim.recipe import Recipe
 from sim.shape import Numbers, Shape
@@ -137,6 +138,17 @@ def test_evaluation_leaves_the_running_statistics_alone():
     _, updated = forward(ARCHITECTURES["convnet, batch"], params, running, x, False)
 
     assert all(np.array_equal(updated[k], np.float32(running[k])) for k in running)
+
+
+def test_many_images_are_evaluated_as_each_alone():
+    recipe = ARCHITECTURES["convnet, batch"]
+    _, _, params, running, _, _ = built(recipe)
+    x = np.random.default_rng(1).normal(size=(2 * TOGETHER + 3, 16))
+    together, _ = forward(recipe, params, running, x, False)
+
+    alone = [np.asarray(forward(recipe, params, running, one[None], False)[0])[0] for one in x]
+
+    assert np.asarray(together) == pytest.approx(np.array(alone), rel=1e-5, abs=1e-5)
 
 
 def dropped(share: float, training: bool, key: int = 0) -> np.ndarray:
