@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from functools import update_wrapper
+from threading import Lock
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
@@ -33,6 +34,7 @@ class Remembered(Generic[P, R]):
         self._function = function
         self._answers: dict[_Asked, R] = {}
         self._size = 0  # values of the arrays asked about
+        self._lock = Lock()  # a watch may run in a thread of its own
 
     def __call__(self, *args: P.args, **named: P.kwargs) -> R:
         if any(isinstance(value, np.ndarray) and value.size > LARGEST for value in args):
@@ -56,19 +58,21 @@ class Remembered(Generic[P, R]):
 
     def cache_clear(self) -> None:
         """Forget all answers."""
-        self._answers.clear()
-        self._size = 0
+        with self._lock:
+            self._answers.clear()
+            self._size = 0
 
     def _keep(self, asked: _Asked, given: R) -> R:
         if isinstance(given, np.ndarray):
             given = given.view()
             given.flags.writeable = False
-        if asked not in self._answers:
-            self._size += asked.size
-        self._answers[asked] = given
-        while self._size > KEPT and self._answers:
-            oldest = next(iter(self._answers))
-            if self._answers.pop(oldest, None) is not None:
+        with self._lock:
+            if asked not in self._answers:
+                self._size += asked.size
+            self._answers[asked] = given
+            while self._size > KEPT:
+                oldest = next(iter(self._answers))
+                del self._answers[oldest]
                 self._size -= oldest.size
         return given
 
