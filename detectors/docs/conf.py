@@ -56,7 +56,7 @@ _ELSEWHERE = (  # documented elsewhere: a build asks no other site
 )
 nitpick_ignore_regex = [
     ("py:.*", rf"({'|'.join(_ELSEWHERE)})\..*"),
-    ("py:class", r"_pytest\..*|(.*\.)?(_?[A-Z]|Hook)|(tuple|dict)\[.*"),  # type variables, halves of a signature
+    ("py:class|py:obj", r"_pytest\..*|(.*\.)?(_?[A-Z]|Hook)|(tuple|dict)\[.*"),  # type variables, halves of a signature
 ]
 
 
