@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
-from functools import update_wrapper
+from functools import wraps
 from threading import Lock
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -20,28 +20,17 @@ KEPT = 1 << 18  # values of the arrays asked about of which a function keeps the
 LARGEST = 1 << 13  # values of an array; longer ones, and many series at once, are asked anew each time
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 
-class Remembered(Generic[P, R]):
+class Remembered(Protocol[P, R]):
     """A function whose arguments are arrays and what can be hashed, and which depends on nothing else.
 
     The same values get the same answer, so it must not be changed: an array is read-only.
     """
 
-    def __init__(self, function: Callable[P, R]) -> None:
-        update_wrapper(self, function)
-        self._function = function
-        self._answers: dict[_Asked, R] = {}
-        self._size = 0  # values of the arrays asked about
-        self._lock = Lock()  # a watch may run in a thread of its own
-
     def __call__(self, *args: P.args, **named: P.kwargs) -> R:
-        if any(isinstance(value, np.ndarray) and value.size > LARGEST for value in args):
-            return self._function(*args, **named)
-        asked = _Asked(args, named)
-        given = self._answers.get(asked, self)  # the answer may be None
-        return self._keep(asked, self._function(*args, **named)) if given is self else given  # type: ignore[return-value]
+        """The answer, worked out if the question is new."""
 
     def ahead(self, *args: np.ndarray, **named: Any) -> None:
         """Ask about each run of series of shapes (runs, n_i) at once, so that what is asked of shapes (n_i,) is known.
@@ -49,37 +38,66 @@ class Remembered(Generic[P, R]):
         For functions that work along the last axis, and whose answers are arrays, or tuples, lists and dataclasses of
         them, with one entry for each run.
         """
-        asked = [_Asked(row, named) for row in zip(*args, strict=True)]
-        new = [i for i, question in enumerate(asked) if question not in self._answers]
-        if new:
-            given = self._function(*(series[new] for series in args), **named)  # type: ignore[arg-type]
-            for row, i in enumerate(new):
-                self._keep(asked[i], _row(given, row))
 
     def cache_clear(self) -> None:
         """Forget all answers."""
-        with self._lock:
-            self._answers.clear()
-            self._size = 0
-
-    def _keep(self, asked: _Asked, given: R) -> R:
-        if isinstance(given, np.ndarray):
-            given = given.view()
-            given.flags.writeable = False
-        with self._lock:
-            if asked not in self._answers:
-                self._size += asked.size
-            self._answers[asked] = given
-            while self._size > KEPT:
-                oldest = next(iter(self._answers))
-                del self._answers[oldest]
-                self._size -= oldest.size
-        return given
 
 
 def remembered(function: Callable[P, R]) -> Remembered[P, R]:
     """`function`, which does not answer the same question twice."""
-    return Remembered(function)
+    memory = _Memory(function)
+
+    @wraps(function)
+    def ask(*args: P.args, **named: P.kwargs) -> R:
+        given: R = memory.ask(*args, **named)
+        return given
+
+    ask.ahead, ask.cache_clear = memory.ahead, memory.cache_clear  # type: ignore[attr-defined]
+    return cast("Remembered[P, R]", ask)
+
+
+class _Memory:
+    """The answers of a function that were asked for last."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.answers: dict[_Asked, Any] = {}
+        self.size = 0  # values of the arrays asked about
+        self.lock = Lock()  # a watch may run in a thread of its own
+
+    def ask(self, *args: Any, **named: Any) -> Any:
+        if any(isinstance(value, np.ndarray) and value.size > LARGEST for value in args):
+            return self.function(*args, **named)
+        asked = _Asked(args, named)
+        given = self.answers.get(asked, self)  # the answer may be None
+        return self.keep(asked, self.function(*args, **named)) if given is self else given
+
+    def ahead(self, *args: np.ndarray, **named: Any) -> None:
+        asked = [_Asked(row, named) for row in zip(*args, strict=True)]
+        new = [i for i, question in enumerate(asked) if question not in self.answers]
+        if new:
+            given = self.function(*(series[new] for series in args), **named)
+            for row, i in enumerate(new):
+                self.keep(asked[i], _row(given, row))
+
+    def cache_clear(self) -> None:
+        with self.lock:
+            self.answers.clear()
+            self.size = 0
+
+    def keep(self, asked: _Asked, given: Any) -> Any:
+        if isinstance(given, np.ndarray):
+            given = given.view()
+            given.flags.writeable = False
+        with self.lock:
+            if asked not in self.answers:
+                self.size += asked.size
+            self.answers[asked] = given
+            while self.size > KEPT:
+                oldest = next(iter(self.answers))
+                del self.answers[oldest]
+                self.size -= oldest.size
+        return given
 
 
 def _row(given: Any, i: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import sys
 from dataclasses import replace
@@ -16,7 +17,6 @@ from test_detectors import EVENTFUL, FURTHER
 from detectors import detect_many, diagnose, diagnose_many, falls, noise, scan
 from detectors.catalogue import CATALOGUE, built_in
 from detectors.readers import read
-from detectors.remembered import Remembered
 from detectors.segments import cut
 from detectors.together import LONGEST, stacked
 from detectors.vocabulary import Run
@@ -30,7 +30,7 @@ def forget() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("detectors"):
             for value in vars(module).values():
-                if isinstance(value, Remembered):
+                if inspect.isfunction(value) and hasattr(value, "ahead"):
                     value.cache_clear()
 
 
@@ -91,9 +91,7 @@ def test_every_detector_measures_ahead_what_it_would_measure_anyway(phenomenon: 
     runs = observe(FAMILIES["slow decay, null drops"].recipe, range(40))
     measured = {"estimate": 0, "steps": 0, "scan": 0}
 
-    def count(remembered, what):
-        function = remembered._function
-
+    def count(function, what):
         def counted(*args, **named):
             measured[what] += 1
             return function(*args, **named)
@@ -103,7 +101,8 @@ def test_every_detector_measures_ahead_what_it_would_measure_anyway(phenomenon: 
     forget()
     with pytest.MonkeyPatch.context() as patch:
         for remembered, what in ((noise.estimate, "estimate"), (falls._steps, "steps"), (scan._ratios, "scan")):
-            patch.setattr(remembered, "_function", count(remembered, what))
+            memory = remembered.ahead.__self__
+            patch.setattr(memory, "function", count(memory.function, what))
         detect_many(detector, [run.without("learning_rate") for run in runs])
 
     assert max(measured.values()) <= 20  # one by one it were 40 or more of each that it needs
