@@ -164,7 +164,7 @@ def test_another_recipe_and_another_number_of_runs_compile_nothing():
     assert [program._cache_size() for program in programs] == before
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_default_recipes_show_each_of_its_phenomena_and_none_of_them_always():
     runs = make([draw(np.random.default_rng([7, i])) for i in range(48)], range(48))
 

@@ -53,7 +53,7 @@ def test_drawn_runs_in_columns_are_those_made_one_by_one(tier):
     assert both(tier, recipes, range(size)) == []
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_so_are_thousands():
     tier = FAST[0]
     recipes = tier.drawn([np.random.default_rng([9, i]) for i in range(6000)])

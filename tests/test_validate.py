@@ -65,7 +65,7 @@ def test_the_first_tutorial_is_under_thirty_lines():
     assert len(FILES["late_rise.py"].splitlines()) < 30
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_first_tutorial_ends_in_a_validated_detector(folder):
     done = curvesense("validate", "late_rise:LateRise", "--json", at=folder)
     report = json.loads(done.stdout)
