@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
+from tables import made
 
 from detectors import diagnose, read
 from detectors.report.page import page
@@ -41,6 +42,7 @@ def main() -> int:
         view.wait_for_timeout(500)
         view.screenshot(path=str(OUT))
         chromium.close()
+    made(OUT.name)
     return 0
 
 
