@@ -25,6 +25,7 @@ def by_quadrature(mu: float, s: float) -> float:
     return sum(quad(integrand, a, b, epsabs=1e-15, epsrel=1e-13)[0] for a, b in pieces if b > a + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("s", [1e-3, 0.5, 1.0, 1.0001, 1.5, 3.0, 5.0, 10.0, 30.0, 300.0])
 def test_the_loss_is_that_of_adaptive_quadrature_also_where_models_are_overconfident(s):
     slow = [by_quadrature(k * s, s) for k in KAPPAS]

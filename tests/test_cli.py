@@ -590,6 +590,7 @@ def _matplotlib() -> None:
     pytest.importorskip("matplotlib", reason="PLOTS NOT TESTED: matplotlib is missing, install the extra [plot]")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_matplotlib")
 @pytest.mark.parametrize(
     ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")]
@@ -666,6 +667,7 @@ def closed_pipe(*args: str, cwd: Path, lines: int) -> tuple[int, str]:
         return process.wait(timeout=120), errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path, options):
     (tmp_path / "log.csv").write_text(HEALTHY)

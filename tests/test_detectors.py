@@ -76,6 +76,7 @@ def test_an_awkward_run_gets_an_answer_on_its_own_axis(detector: Detector, run: 
         assert f.onset <= f.known_at <= run.epochs[-1] or f.known_at in run.epochs
 
 
+@pytest.mark.slow
 @detector
 @given(seed=seeds, power=st.integers(-8, 8))
 def test_the_unit_of_the_loss_does_not_matter(detector: Detector, seed: int, power: int):

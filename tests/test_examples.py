@@ -118,6 +118,7 @@ def test_an_absurd_terminal_is_no_traceback(tmp_path, monkeypatch, capsys, width
     assert "\x1b" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="streams are closed by a POSIX shell")
 @pytest.mark.parametrize(("how", "status"), [("- <&-", 1), ("log.csv >&-", 0), ("log.csv 2>&-", 0)])
 def test_a_stream_that_is_closed_from_the_start_is_no_traceback(tmp_path, how, status):

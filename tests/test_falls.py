@@ -43,6 +43,7 @@ def test_two_falls_are_found_one_by_one():
     )  # one that finds 0.95 of them fails once in 1,000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "heavy", "growing", "shrinking"])
 @pytest.mark.parametrize("rho", [0.0, 0.8])
 def test_noise_alone_hardly_ever_falls(kind, rho):

@@ -439,6 +439,7 @@ def tables(draw: st.DrawFn) -> dict[str, list[float]]:
     return {"epoch": epochs, **columns}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
 @settings(max_examples=60, deadline=None)
 @given(columns=tables())
@@ -862,6 +863,7 @@ def test_a_compressed_log_is_seen_through_and_called_without_its_suffix(tmp_path
     assert (run.name, list(run["train_loss"]), run.notes) == ("seed_3", [2, 1], ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", PACKED)
 def test_a_compressed_log_that_is_cut_off_is_read_up_to_there(tmp_path, suffix):
     rng = np.random.default_rng(0)

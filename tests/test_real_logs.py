@@ -25,6 +25,7 @@ def labels(real_logs: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_command_reads_all_of_them(real_logs, capsys):
     paths = [str(p) for p in sorted((real_logs / "curves").glob("*.csv"))]
 

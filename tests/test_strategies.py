@@ -28,6 +28,7 @@ from sim.strategies import (
 phenomenon = pytest.mark.parametrize("phenomenon", CATALOGUE)
 
 
+@pytest.mark.slow
 @phenomenon
 @given(data=st.data())
 def test_specs_with_an_event_have_it(phenomenon, data):
@@ -37,6 +38,7 @@ def test_specs_with_an_event_have_it(phenomenon, data):
     assert 60 <= spec.epochs <= 200
 
 
+@pytest.mark.slow
 @phenomenon
 @given(data=st.data())
 def test_specs_without_an_event_have_none_not_even_a_grey_one(phenomenon, data):
@@ -51,6 +53,7 @@ def test_every_null_family_is_null(phenomenon):
     assert [name for name, spec in families.items() if compose_one(spec).of(phenomenon, grey=True)] == []
 
 
+@pytest.mark.slow
 @phenomenon
 @given(data=st.data())
 def test_the_onset_at_a_corner_is_plain_to_see(phenomenon, data):
