@@ -18,6 +18,7 @@ from test_cli import ENVIRONMENT, LOG
 
 from detectors.cli import main, pool
 from detectors.cli.pool import Answer, answers, processes
+from detectors.vocabulary import BadRun, Run, Verdict, absent
 
 
 def fragile(paths: Sequence[str]) -> Iterator[Answer]:
@@ -62,6 +63,24 @@ def test_paths_come_back_in_order_from_processes_that_are_not_this_one():
 
 
 @pytest.mark.slow
+def test_a_run_that_is_refused_is_the_error_of_its_log_alone(logs):
+    class Refuses:
+        phenomenon = "overfitting"
+
+        def detect(self, run: Run) -> Verdict:
+            if "train_loss" in run:
+                raise BadRun(f"{run.name!r} is refused")
+            return absent("overfitting", "nothing to see")
+
+    paths = [str(logs / f"{i}.csv") for i in range(6)]
+    given = list(pool.Question(0.05, (Refuses(),))(paths))
+
+    assert [answer.path for answer in given] == paths
+    assert [bool(answer.error) for answer in given] == [True, False, False, True, True, False]
+    assert [len(answer.diagnoses) for answer in given] == [0, 1, 1, 0, 0, 1]
+    assert "is refused" in given[0].error
+
+
 def test_a_process_that_dies_is_an_error_and_leaves_no_other():
     before = set(multiprocessing.active_children())
 

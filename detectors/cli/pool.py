@@ -63,15 +63,24 @@ class Question:
         yield from self._asked(waiting)
 
     def _asked(self, waiting: Sequence[tuple[str, list[Run] | Exception, float]]) -> Iterator[Answer]:
-        runs = [run for _, read_, _ in waiting if not isinstance(read_, Exception) for run in read_]
-        diagnoses = diagnose_many(runs, alpha=self.alpha, detectors=self.detectors)
+        """The answers about logs that are read; that of one whose run is refused is no answer about the others."""
+        runs = [run for _, given, _ in waiting if not isinstance(given, Exception) for run in given]
+        start = time.perf_counter()
+        try:
+            diagnoses = iter(list(diagnose_many(runs, alpha=self.alpha, detectors=self.detectors)))
+        except BadRun as error:
+            if len(waiting) == 1:
+                yield Answer(waiting[0][0], error=str(error))
+            else:
+                for one in waiting:
+                    yield from self._asked([one])
+            return
+        each = (time.perf_counter() - start) / max(len(runs), 1)
         for path, given, reading in waiting:
             if isinstance(given, Exception):
                 yield Answer(path, error=str(given), is_log=not isinstance(given, NoLog))
             else:
-                start = time.perf_counter()
-                done = tuple(islice(diagnoses, len(given)))
-                yield Answer(path, done, reading=reading, diagnosing=time.perf_counter() - start)
+                yield Answer(path, tuple(islice(diagnoses, len(given))), reading=reading, diagnosing=each * len(given))
 
 
 def processes(jobs: int, paths: Sequence[str]) -> int:
