@@ -199,10 +199,13 @@ def largest_climb(values: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
         j = np.argmax(b - price * v - lowest, axis=-1)
         i = np.argmax((start <= lowest[row, j][:, None]) & (place <= j[:, None]), axis=-1)
         better = (b[row, j] - a[row, i]) / (u[row, i] + v[row, j])
-        done = np.zeros(len(a), bool) if first else done | (better <= ratio * (1 + 1e-6))  # each in its own time
+        if first:
+            ratio = better
+            continue
+        done |= better <= ratio * (1 + 1e-6)  # each in its own time, whatever its company
         if done.all():
             break
-        ratio = better if first else np.where(done, ratio, np.maximum(ratio, better))
+        ratio = np.where(done, ratio, np.maximum(ratio, better))
     return ratio.reshape(shape)
 
 

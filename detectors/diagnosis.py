@@ -93,7 +93,7 @@ def diagnose(run: Run, alpha: float = 0.05, detectors: Sequence[Detector] | None
 def diagnose_many(
     runs: Iterable[Run], alpha: float = 0.05, detectors: Sequence[Detector] | None = None
 ) -> Iterator[Diagnosis]:
-    """`diagnose` each of many runs, in order: those with the same series and rows take about half of the time.
+    """`diagnose` each of many runs, in order: those with the same series and rows take about a third of the time.
 
     Some hundred runs are held at a time.
     """

@@ -71,8 +71,8 @@ class GeneralizationGap:
             return undetermined(self.phenomenon, f"{len(val)} evaluations; {SHORTEST} are needed")
         if not measured:
             train = _earlier(train)
-        lowest_, excess = self._excess(val, train)
-        lowest = float(lowest_)
+        low, excess = self._excess(val, train)
+        lowest = float(low)
         noise = noise_of(excess)
         smooth = _smoothed(excess, self.window)
         below = np.flatnonzero(~(smooth > 0))

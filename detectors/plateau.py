@@ -66,13 +66,12 @@ class _Windows:
 
 @dataclass(frozen=True, eq=False)
 class _Moved:
-    """Of windows of one length, each of shape (..., windows): change along a line, bend, mean square of what the line
-    leaves, fall to the lowest level after it."""
+    """Windows of one length, each field of shape (..., windows)."""
 
-    change: np.ndarray
+    change: np.ndarray  # along a line
     bent: np.ndarray
-    left: np.ndarray
-    fall: np.ndarray
+    left: np.ndarray  # mean square of what the line leaves
+    fall: np.ndarray  # to the lowest level after the window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +219,7 @@ def _moved(clean: np.ndarray) -> list[_Moved]:
         starts = _starts(clean.shape[-1], size)
         windows = sliding_window_view(clean, size, axis=-1)[..., starts, :]
         x, line, bend = _contrasts(size)
-        change, bent, mean = ((windows * w).sum(axis=-1) for w in (line, bend, np.full(size, 1 / size)))
+        change, bent, mean = (windows * line).sum(axis=-1), (windows * bend).sum(axis=-1), windows.mean(axis=-1)
         left = windows - mean[..., None] - change[..., None] * x
         out.append(_Moved(change, bent, (left**2).mean(axis=-1), mean - lowest[..., starts + size]))
     return out

@@ -16,7 +16,8 @@ import numpy as np
 
 __all__ = ["LARGEST", "Remembered", "remembered"]
 
-KEPT = 1 << 18  # values of the arrays asked about of which a function keeps the answers
+KEPT = 1 << 18  # values of the arrays asked about of which a function keeps the answers, ...
+BESIDE = 64  # ... and what each answer counts beside, so that small ones are not kept without end
 LARGEST = 1 << 13  # values of an array; longer ones, and many series at once, are asked anew each time
 
 P = ParamSpec("P")
@@ -62,7 +63,7 @@ class _Memory:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.answers: dict[_Asked, Any] = {}
-        self.size = 0  # values of the arrays asked about
+        self.size = 0  # of all that is kept
         self.lock = Lock()  # a watch may run in a thread of its own
 
     def ask(self, *args: Any, **named: Any) -> Any:
@@ -117,7 +118,7 @@ class _Asked:
     __slots__ = ("_hash", "key", "size")
 
     def __init__(self, args: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self.size = sum(value.size for value in args if isinstance(value, np.ndarray))
+        self.size = BESIDE + sum(value.size for value in args if isinstance(value, np.ndarray))
         self.key = (*map(_key, args), *((name, _key(value)) for name, value in named.items()))
         self._hash = hash(self.key)
 

@@ -33,8 +33,9 @@ from detectors.claims import Claim, FalseAlarms, Recovers, Robust, standard
 from detectors.noise import median
 from detectors.null import SMALLEST_P, upper_tail
 from detectors.remembered import remembered
-from detectors.segments import cut, stacked_by_drops
+from detectors.segments import cut
 from detectors.steady_noise import autocorrelation, clipped_mean_square, despike, floor
+from detectors.together import stacked
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["SHORTEST", "Leaps", "Spike", "leaps"]
@@ -72,7 +73,7 @@ class Spike:
 
     def ahead(self, runs: Sequence[Run]) -> None:
         """Measure many runs at once, for `detect` of each."""
-        for _, (val,) in stacked_by_drops(runs, "val_loss"):
+        for _, (val,) in stacked(runs, "val_loss"):
             if val.shape[-1] >= SHORTEST:
                 leaps.ahead(val)
 

@@ -62,7 +62,6 @@ def test_paths_come_back_in_order_from_processes_that_are_not_this_one():
     assert os.getpid() not in {answer.reading for answer in given}
 
 
-@pytest.mark.slow
 def test_a_run_that_is_refused_is_the_error_of_its_log_alone(logs):
     class Refuses:
         phenomenon = "overfitting"
@@ -81,6 +80,7 @@ def test_a_run_that_is_refused_is_the_error_of_its_log_alone(logs):
     assert "is refused" in given[0].error
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_an_error_and_leaves_no_other():
     before = set(multiprocessing.active_children())
 

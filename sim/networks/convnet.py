@@ -54,8 +54,8 @@ def forward(
 
     if not training and len(x) > TOGETHER:  # what a few images leave behind fits the cache of a core
         count = len(x) // TOGETHER * TOGETHER
-        parts = [jax.lax.map(run, x[:count].reshape(-1, TOGETHER, x.shape[-1])).reshape(count, -1)]
-        return jnp.concatenate([*parts, *([run(x[count:])] if count < len(x) else [])]), running
+        logits = jax.lax.map(run, x[:count].reshape(-1, TOGETHER, x.shape[-1])).reshape(count, -1)
+        return jnp.concatenate([logits, run(x[count:])]), running
     running = dict(running)
     x = x.reshape(-1, shape.side, shape.side, 1)
     for layer in range(shape.depth):
