@@ -61,6 +61,7 @@ CURVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [0.0, 0.8])
 @pytest.mark.parametrize(
     ("curve", "kind", "n"),

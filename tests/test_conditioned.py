@@ -74,6 +74,7 @@ def test_several_phenomena_may_be_asked_for_together_and_others_away():
     assert any(60 <= e.onset <= 120 for e in labelled.of("overfitting"))
 
 
+@pytest.mark.slow
 def test_a_model_without_constructions_is_searched_and_the_yield_is_told():
     every = [found([Want(phenomenon="loss_accuracy_divergence", kind="accuracy_rising")], s, MARGIN) for s in range(3)]
 

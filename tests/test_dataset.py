@@ -332,6 +332,7 @@ def test_tallies_of_shards_add_up_to_that_of_the_whole():
 # stopped and started again
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sheet")
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")], ids=repr)
 @pytest.mark.parametrize("count", range(7))

@@ -167,6 +167,7 @@ def onset_moved_by(at: int, k: int, seed: int, noise: float) -> float:
     return late - early
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_a_stronger_rise_is_never_less_sure(seed):
     p = [

@@ -106,6 +106,7 @@ def test_a_design_that_cannot_be_is_refused(allowed, caught):
         design(allowed, caught, 1e-3, 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["default", "thorough"])
 def test_a_good_detector_fails_an_exam_less_than_once_in_ten_thousand(level):
     most = max(len(null_families(phenomenon)) for phenomenon in CATALOGUE)

@@ -837,6 +837,7 @@ def test_a_long_step_log_reads_within_its_time(step_log):
     assert spent < 5 / 4  # a quarter of: 2 million rows, 5 s
 
 
+@pytest.mark.slow
 def test_a_long_step_log_reads_within_its_memory(step_log):
     tracemalloc.start()
     try:

@@ -27,6 +27,7 @@ def test_a_mean_without_the_largest_is_that_of_the_sorted_window(values, size):
     assert means_but_largest(np.array(values, float), size) == pytest.approx([np.mean(w) for w in windows], abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 200])
 @pytest.mark.parametrize("rho", [0.0, 0.8])
 @pytest.mark.parametrize(("growth", "heavy"), [(0.0, False), (0.0, True), (1.0, False), (-1.0, True)])

@@ -48,6 +48,7 @@ def assert_same(runs: list[Run]) -> None:
         assert diagnosis.reading == reading
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), ("learning_rate",), ("train_loss",), ("val_accuracy", "learning_rate")])
 @pytest.mark.parametrize("name", ["eventful", *FURTHER, *[n for n in FAMILIES if "1000" not in n][::6]])
 def test_runs_of_one_recipe_get_the_verdicts_that_each_gets_alone(name: str, hidden: tuple[str, ...]):

@@ -262,6 +262,7 @@ def test_the_screen_shows_the_curves_and_the_finding_while_the_log_grows(tmp_pat
     assert "Validation loss is lowest around epoch" in "\n".join(shown.screen.display)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_the_terminal_is_put_back(tmp_path, terminal, number, status):
     shown = terminal(str(tmp_path))
