@@ -1,4 +1,4 @@
-"""The seed recipe as an ordinary PyTorch loop, the yardstick of `trained_speed.py`; any Python with torch runs it.
+"""The seed recipe as an ordinary PyTorch loop, the yardstick of `fleet_speed.py`; any Python with torch runs it.
 
 The same sizes, minibatches, augmentation, optimiser and evaluations as a sister of `sim.trained`: training set and
 population after each epoch, the validation set one epoch in eight, for one sister in eight is observed. No temperature

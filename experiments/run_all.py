@@ -68,7 +68,6 @@ STAGES = (
         libraries=("aeon", "river", "ruptures", "sklearn", "trainproof", "trainspotter"),
     ),
     Stage("throughput", small=None),
-    Stage("trained_speed", small=None),
     Stage("page_picture", small=None, libraries=("playwright",)),
 )
 

@@ -2,7 +2,8 @@
 
 Each row is one function: it measures something of ours and what it is held against, in this process, in turns, and
 gives a `Row`; `ROWS` lists them. Times are CPU seconds of the process, the least of several turns, so that ratios
-do not depend on who else uses the machine. The results go to `results/throughput.csv`.
+do not depend on who else uses the machine; those of the trained fleet, which uses all cores, are of the clock
+(`fleet_speed.py`). The results go to `results/throughput.csv`.
 
     python experiments/throughput.py                  # everything, about a quarter of an hour
     python experiments/throughput.py margin long      # these rows again, the others as they were
@@ -209,9 +210,40 @@ def memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def fleet() -> list[Row]:
+    """The trained fleet, beside a product of matrices and beside an ordinary PyTorch loop; and how it starts."""
+    from fleet_speed import operations, ordinary_run, run_alone, run_with_twins, starts
+
+    trained, product = operations()
+    empty, full = starts()
+    rows = [
+        Row(row="fleet", what="an operation of the trained fleet: forward, backward, evaluation", value=1e12 / trained,
+            unit="ps", against="one of a product of float32 matrices of 2,048 a side, also on all cores",
+            beside=1e12 / product, aim=2),
+        Row(row="fleet", what="the same, a run of the seed recipe among its twins", value=run_with_twins(trained),
+            unit="s", against="alone", beside=run_alone(trained)),
+        Row(row="fleet", what="its first ten epochs, compilation from the cache", value=full, unit="s",
+            against="without the cache", beside=empty),
+    ]  # fmt: skip
+    loop = ordinary_run()
+    if loop is None:
+        print("throughput: no row beside PyTorch, which is not installed (.[digits])", file=sys.stderr)
+        return rows
+    beside = Row(
+        row="fleet",
+        what="a run of the seed recipe in the trained fleet",
+        value=run_alone(trained),
+        unit="s",
+        against="an ordinary PyTorch loop of the same recipe, a process a core",
+        beside=loop,
+        aim=0.125,
+    )
+    return [rows[0], beside, *rows[1:]]
+
+
 #: A row more is a function here that gives a `Row`, or several.
 ROWS: dict[str, Callable[[], Row | list[Row]]] = {
-    row.__name__: row for row in (composed, margin, linear, start, encoding, long)
+    row.__name__: row for row in (composed, margin, fleet, linear, start, encoding, long)
 }
 
 

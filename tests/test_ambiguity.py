@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from sim.ambiguity import CONFUSED, apart
 from sim.composed import Composed, compose_one, observe
-from sim.margin import SEED_MARGIN, Margin, runs
+from sim.margin import MODEL, SEED_MARGIN, Margin, runs
 from sim.margin.rivals import nearest, with_causes
 
 RISE = {"overfit_at": 100, "overfit_span": 50}
@@ -107,6 +107,11 @@ def test_a_rise_with_a_little_regrowth_in_it_is_ambiguous_in_much_noise_and_not_
     assert loud.of("overfitting")
     assert with_causes(loud).ambiguous == ("memorisation", "regrowth")
     assert with_causes(quiet).ambiguous == ()
+
+    asked = [replace(labelled.recipe, causes=1) for labelled in (loud, quiet)]
+    others = [loud.recipe, *asked, Margin()]
+    assert [labelled.ambiguous for labelled in runs(others, [0] * 4)] == [(), ("memorisation", "regrowth"), (), ()]
+    assert list(MODEL.batch(others, [0] * 4).ambiguous) == [(), ("memorisation", "regrowth"), (), ()]
 
 
 @pytest.mark.slow

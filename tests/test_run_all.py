@@ -11,7 +11,7 @@ import run_all
 
 SCRIPTS = Path(run_all.__file__).parent
 #: Not of `run_all`: null distributions that ship with the detectors, pictures of the manual, parts of other scripts.
-PARTS = "curve_features|answers_.*|transfer_.*|matched|digits_torch|ordinary_loop|readme|run_all|tables"
+PARTS = "curve_features|answers_.*|transfer_.*|matched|digits_torch|fleet_speed|ordinary_loop|readme|run_all|tables"
 ELSEWHERE = re.compile(rf".*_null|gallery|{PARTS}")
 ARGUMENTS = [(s.script, level, a) for s in run_all.STAGES for level in ("small", "full") if (a := getattr(s, level))]
 

@@ -45,7 +45,10 @@ def explained(model: Model) -> dict[str, str]:
         for key in model.curves:
             meant[SE + key] = f"standard error of `{EXPECTED}{key}` over sister runs; null where that is exact"
     meant["reference"] = "the loss of the best model (the Bayes loss), where it is known"
-    meant["ambiguous"] = "causes that nothing in the curves of this run can tell apart; a detector should say so"
+    meant["ambiguous"] = (
+        "causes that nothing in the curves of this run can tell apart, a detector should say so; looked for in "
+        "`composed`, and in those of `margin` whose recipe has `causes = 1`"
+    )
     meant["twins"] = (
         "the same run with one thing changed: `changed` (drop: the drop after `at` epochs is left out), its population "
         "`risk` and the standard error `se`; the effect is `risk` minus `expected.risk`"

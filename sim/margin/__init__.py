@@ -7,10 +7,12 @@ being injected. `sim.margin.dynamics` has the equations, `sim.margin.twins` the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from detectors.vocabulary import Phenomenon, Run
+from sim.batch import Batch
 from sim.composed.columns import columns
 from sim.composed.noise import SERIES
 from sim.composed.recipe import columns_of
@@ -18,6 +20,7 @@ from sim.composed.runs import CURVES, WIDTHS, make, observed
 from sim.labelled import LabelledRun
 from sim.margin.dynamics import BLOCK, PARAMETERS
 from sim.margin.recipe import Margin
+from sim.margin.rivals import with_causes
 from sim.margin.twins import attribution, expected
 from sim.model import Model, Tier
 
@@ -30,8 +33,12 @@ SEED_MARGIN = Margin()
 
 
 def runs(recipes: Sequence[Margin], seeds: Sequence[int]) -> list[LabelledRun]:
-    """One labelled run for each pair of recipe and seed, with exact truth and twins."""
-    return make(recipes, seeds, expected, "margin")
+    """One labelled run for each pair of recipe and seed, with exact truth and twins.
+
+    Those whose recipe says `causes` also have the causes of their rises that no curve can tell apart.
+    """
+    made = make(recipes, seeds, expected, "margin")
+    return [with_causes(run) if run.recipe.causes else run for run in made]
 
 
 def observe(recipe: Margin, seeds: Sequence[int]) -> list[Run]:
@@ -66,6 +73,19 @@ def draw(rng: np.random.Generator) -> Margin:
 
 
 _KNOWN = (*CURVES, *WIDTHS)
+_fast = columns(expected, "margin", _KNOWN)
+
+
+def _columns(recipes: Sequence[Margin], seeds: Sequence[int]) -> Batch:
+    batch = _fast(recipes, seeds)
+    asked = [i for i, recipe in enumerate(recipes) if recipe.causes]
+    if not asked:
+        return batch
+    ambiguous = list(batch.ambiguous)
+    for i, run in zip(asked, runs([recipes[i] for i in asked], [seeds[i] for i in asked]), strict=True):
+        ambiguous[i] = run.ambiguous
+    return replace(batch, ambiguous=ambiguous)
+
 
 MODEL = Model(
     name="margin",
@@ -73,7 +93,7 @@ MODEL = Model(
     recipe=Margin,
     draw=draw,
     make=runs,
-    columns=columns(expected, "margin", _KNOWN),
+    columns=_columns,
     series=(*SERIES, "learning_rate"),
     curves=_KNOWN,
     block=BLOCK,

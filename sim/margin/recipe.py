@@ -60,6 +60,8 @@ class Margin:
     tails: int = 0
     val_size: int = 0
     logged: int = 1
+    # of the labels: 1 also asks which causes of a rise no curve can tell apart (`sim.margin.rivals`; seconds a run)
+    causes: int = 0
 
     def __post_init__(self) -> None:
         def allow(name: str, ok: object, allowed: str) -> None:
@@ -76,7 +78,7 @@ class Margin:
             allow(name, getattr(self, name) > 0, "above 0")
         for name in (*PARAMETERS, "noise", "accuracy_noise", "train_noise", "train_noise_ratio", "val_size"):
             allow(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("cosine", "logged", "tails"):
+        for name in ("cosine", "logged", "tails", "causes"):
             allow(name, getattr(self, name) in (0, 1), "0 or 1")
         check_noise(self, allow)
         check_schedule(self, allow)
