@@ -11,6 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ from typing import Any, Protocol
 __all__ = ["ENGINES", "Advance", "Crew", "Crowd", "Engine", "Lost", "Work", "cores"]
 
 DEATHS = 3  # of workers over one piece until we give up on it
+ANSWERS = 10.0  # seconds that a cluster may take to answer
 
 Advance = Callable[[int], None]  # is told how much more is done
 Work = Callable[[int, Advance], Any]  # can be pickled
@@ -275,11 +277,22 @@ class _Actors:
             raise Lost(f"a worker failed: {type(error.cause).__name__}: {error.cause}") from None
 
 
+def _reached(address: str) -> None:
+    """Lost if nobody listens at HOST:PORT, which Ray itself says after minutes only; other addresses are left to it."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
+        except (OSError, OverflowError) as error:
+            raise Lost(f"there is no Ray cluster at {address}: {error}") from None
+
+
 @contextmanager
 def _ray(work: Work, crowd: Crowd) -> Iterator[Crew]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    _reached(crowd.address)
     where: dict[str, Any] = {"address": crowd.address} if crowd.address else {"num_cpus": crowd.workers}
     if not crowd.address:
         where |= {"address": "local", "include_dashboard": False}

@@ -660,6 +660,16 @@ def test_a_ray_cluster_makes_the_same_bytes_though_a_worker_is_killed(tmp_path):
     assert [shard["sha256"] for shard in shards] == [make(planned, i).sha256 for i in range(planned.shards)]
 
 
+def test_a_ray_cluster_that_is_not_there_is_missed_at_once(tmp_path):
+    pytest.importorskip("ray", reason="RAY NOT TESTED: it is missing, install the extra [ray]")
+    process = generate(tmp_path / "set", "--engine", "ray", "--address", "127.0.0.1:1")
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 2
+    assert said == "curvesense: there is no Ray cluster at 127.0.0.1:1: [Errno 111] Connection refused\n"
+    assert not (tmp_path / "set").exists()
+
+
 @pytest.mark.slow
 def test_ctrl_c_stops_it_cleanly(tmp_path):
     process = generate(tmp_path / "set", "--workers", "2", "--runs", "100000")
