@@ -31,13 +31,17 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
+from tables import read as kept
 from tables import write
 
 from detectors import Run, read
 from sim.catalogue import MODELS
+from sim.model import Tier
 from sim.recipe import BadRecipe
+from sim.trained import train
 
 VIEWS = {"all series": SERIES, "validation loss": ("val_loss",)}
+WITHOUT = ", no accuracies"  # a view for models that log none
 SMALLEST = 8  # runs of a repository that stands on its own
 
 
@@ -106,6 +110,9 @@ def simulated(name: str) -> Source:
                     recipe = replace(recipe, epochs=epochs)
             recipes.append(recipe)
             seeds.append(int(rng.integers(2**31)))
+        if model.tier == Tier.TRAINED:  # what is observed needs no twins
+            seeded = [replace(recipe, seed=s) for recipe, s in zip(recipes, seeds, strict=True)]
+            return [labelled.run for labelled in train(seeded, sisters=2, twins=())]
         return [labelled.run for labelled in model.make(recipes, seeds)]
 
     return make
@@ -303,7 +310,7 @@ def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=2, help="sets of simulated runs")
-    parser.add_argument("--only", nargs="*", default=[], help="models to compare, default all")
+    parser.add_argument("--only", nargs="*", default=[], help="models to compare, default all; the rows of others stay")
     parser.add_argument("--trained", type=int, default=1, help="draws of the trained models, the slowest to make")
     parser.add_argument("--pairs", type=Path, help="draw example pairs into this folder, outside the project")
     args = parser.parse_args()
@@ -327,7 +334,7 @@ def main() -> int:
             keep = tuple(key for key in keys if any(key in run for run in fakes[0]))
             mine = known[view] if keep == keys else table(real, keep)
             tables = [table(fake, keep) for fake in fakes]
-            told = view if keep == keys else f"{view}, no accuracies"
+            told = view if keep == keys else f"{view}{WITHOUT}"
             rows = [{"view": told, "generator": name, **row} for row in compare(mine, repos, tables)]
             by_view[view] += rows
             print(rows[-1], next(r for r in rows if r["comparison"] == "grouped"), flush=True)
@@ -337,8 +344,17 @@ def main() -> int:
                 if args.pairs:
                     pairs(args.pairs, name, real, fakes[0])
     rows = [row for rows in by_view.values() for row in rows]
-    write("realism.csv", rounded(rows))
-    write("realism_features.csv", rounded(away))
+    if args.only:  # the others stay as they are
+        rows = [*(row for row in kept("realism.csv") if row["generator"] not in {r["generator"] for r in rows}), *rows]
+        away = [*(row for row in kept("realism_features.csv") if row["generator"] not in args.only), *away]
+    order = ["real against real", *sources]
+    views = list(dict.fromkeys(row["view"].removesuffix(WITHOUT) for row in rows))
+
+    def place(row: Mapping[str, Any]) -> tuple[int, int]:
+        return views.index(row["view"].removesuffix(WITHOUT)), order.index(row["generator"])
+
+    write("realism.csv", rounded(sorted(rows, key=place)))
+    write("realism_features.csv", rounded(sorted(away, key=lambda row: order.index(row["generator"]))))
     return 0
 
 
