@@ -2,8 +2,10 @@
 
 Through the values on either side of each place a straight line is fitted by generalised least squares for AR(1) noise,
 8 or 20 values a side (5 after the place, where the run has no more); the statistic is the step between the two lines at
-the place over its standard error, the largest of the three windows. A convex decay lies above both of its lines, and
-more so before the place; where a cosine bends the other way both lines err alike: neither makes a step.
+the place over its standard error, the largest of the three windows. In each it is the least of those with any one
+value left out, so that no outlier makes a step (in closed form: Cook, 1977, Technometrics 19). A convex decay lies
+above both of its lines, and more so before the place; where a cosine bends the other way both lines err alike: neither
+makes a step.
 Lines on both sides of a break: regression discontinuity (Hahn, Todd & van der Klaauw, 2001, Econometrica 69).
 
 The lines may fall but not rise, without which the step would be larger; single peaks are cut off first, and all of the
@@ -37,6 +39,8 @@ __all__ = ["SHORTEST", "SuddenFall", "ahead", "fall_statistic", "sudden_falls"]
 
 AROUND = 20  # values on a side whose noise it is held against; the first ones of a run fall for other reasons
 WINDOWS = ((8, 5), (8, 8), (20, 20))  # values before and after through which the lines are drawn
+LARGE = 2.0  # a statistic from which on single values are left out, ...
+AT_A_TIME = 256  # ... of so many windows together
 BELOW, STAYS = 8, 4  # each of the next 4 values lies below each of the last 8
 AT_ONCE = 1 / 3  # of the step must be made between two evaluations
 LEAST = 1e-100  # of the largest value: the least width of the noise, so that nothing is divided by zero
@@ -179,7 +183,7 @@ def _in_rows(values: np.ndarray) -> _Steps:
 
 def _without_peaks(values: np.ndarray) -> np.ndarray:
     """`values`, shape (..., n), with no value higher than both of its neighbours: an opening (Serra, 1982)."""
-    beyond = np.full((*values.shape[:-1], 1), -np.inf)
+    beyond = np.full((*values.shape[:-1], 1), np.inf)  # the first value and the last one are no peaks
     left, right = values[..., :-1], values[..., 1:]
     neighbour = np.maximum(np.concatenate([beyond, left], axis=-1), np.concatenate([right, beyond], axis=-1))
     cut: np.ndarray = np.minimum(values, neighbour)
@@ -202,12 +206,22 @@ def _told(
 
     both = lines[True, True]
     falls = [weighted([line.slopes[side] for line in both]) < 0 for side in (0, 1)]
-    step = weighted([line.step for line in both])
-    for tilted in ((True, False), (False, True), (False, False)):
-        this = (falls[0] == tilted[0]) & (falls[1] == tilted[1])
-        step = np.where(this, weighted([line.step for line in lines[tilted]]), step)
     a, b, c = np.array([line.parts for line in both])[at].T
-    return step, step / np.sqrt(s**2 * a + s * t * b + t**2 * c)
+    se = np.sqrt(s**2 * a + s * t * b + t**2 * c)
+    step, ratio = np.empty(len(windows)), np.empty(len(windows))
+    for tilted, of in lines.items():
+        rows = np.flatnonzero((falls[0] == tilted[0]) & (falls[1] == tilted[1]))
+        weights, which = np.stack([line.step for line in of]), at[rows]
+        step[rows] = (windows[rows] * weights[which]).sum(axis=-1)
+        ratio[rows] = step[rows] / se[rows]
+        alone, wider = np.stack([line.alone for line in of]), np.stack([line.wider for line in of])
+        large = np.flatnonzero(ratio[rows] > LARGE)
+        for some in np.array_split(large, len(large) // AT_A_TIME + 1):
+            own, r = rows[some], which[some]
+            outlying = (windows[own][:, None, :] * alone[r]).sum(axis=-1)
+            without = (step[own][:, None] - weights[r] * outlying) / (se[own][:, None] * wider[r])
+            ratio[own] = np.minimum(ratio[own], without.min(axis=-1))
+    return step, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,9 +231,11 @@ class _Lines:
     step: np.ndarray
     slopes: tuple[np.ndarray, ...]
     parts: tuple[float, float, float]  # of the step's variance: before, both, after
+    alone: np.ndarray  # weights, shape (values, values), of how far each value lies from the lines without it
+    wider: np.ndarray  # by what the standard error of the step grows without each value
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def _lines(before: int, after: int, rho: float, tilted: tuple[bool, bool]) -> _Lines:
     """Generalised least squares for AR(1) noise; a line that is not `tilted` is level."""
     i = np.arange(before + after)
@@ -234,7 +250,9 @@ def _lines(before: int, after: int, rho: float, tilted: tuple[bool, bool]) -> _L
     step = fit[0] - fit[1]
     b, a = np.where(first, step, 0), np.where(first, 0, step)
     parts = (float(b @ covariance @ b), float(2 * b @ covariance @ a), float(a @ covariance @ a))
-    return _Lines(step, tuple(fit[2:]), parts)
+    residual = np.linalg.inv(covariance) - weighted.T @ fit  # a value left out is one with a parameter of its own
+    own = np.diag(residual)
+    return _Lines(step, tuple(fit[2:]), parts, residual / own[:, None], np.sqrt(1 + step**2 / own / sum(parts)))
 
 
 def _memory(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ the piece that it was at.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -300,7 +301,7 @@ def _ray(work: Work, crowd: Crowd) -> Iterator[Crew]:
         with warnings.catch_warnings():
             # JAX warns of a fork, but none of its threads runs here yet, and what Ray forks becomes another program.
             warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
-            ray.init(**where, log_to_driver=False, logging_level="ERROR")
+            ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Lost(f"there is no Ray cluster at {crowd.address or 'this machine'}: {first}") from None

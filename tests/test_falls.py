@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import lfilter
 from scipy.special import ndtr, stdtrit
 
-from detectors.falls import LARGEST, SHORTEST, fall_statistic, sudden_falls
+from detectors.falls import LARGEST, SHORTEST, WINDOWS, _lines, fall_statistic, sudden_falls
 from detectors.vocabulary import Run
 
 ALPHA = 0.05
@@ -76,6 +76,42 @@ def test_what_goes_down_for_another_reason_is_no_sudden_fall(curve):
     alarms = sum(bool(falls_of(curve(x) + y)) for y in noise(4, 100, 120, 0.3))
 
     assert alarms <= 15  # P(more | 100 runs at 5 %) < 1e-4
+
+
+def test_the_steep_head_of_a_curve_is_no_fall():
+    # a curve that comes straight down begins at its highest value, which is no peak to be cut off
+    curves = 2000 - 20.0 * np.arange(45) + noise(7, 200, 45, 0.0)
+
+    assert np.quantile(fall_statistic(curves), 0.95) < 3  # with that value cut off: over 4
+
+
+@pytest.mark.parametrize("place", [60, 61, 65])
+def test_one_low_value_on_a_steep_line_is_no_fall(place):
+    curves = 2000 - 12.0 * np.arange(120) + noise(8, 50, 120, 0.0)
+    curves[:, place] -= 20.0
+
+    assert sum(bool(falls_of(curve)) for curve in curves) <= 10  # P(more | 50 runs at 5 %) < 1e-4
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.4])
+@pytest.mark.parametrize(("before", "after"), WINDOWS)
+def test_what_is_told_without_a_value_is_what_the_others_tell(before, after, rho):
+    lines = _lines(before, after, rho, (True, True))
+    y = np.random.default_rng(9).normal(size=before + after)
+    i = np.arange(before + after)
+    x, first = i - (before - 0.5), i < before
+    design = np.stack([first, ~first, x * first, x * ~first], axis=1).astype(float)
+    covariance = rho ** np.abs(i[:, None] - i)
+    for left_out in i:
+        kept = i != left_out
+        inverse = np.linalg.inv(covariance[np.ix_(kept, kept)])
+        spread = np.linalg.inv(design[kept].T @ inverse @ design[kept])
+        fit = spread @ design[kept].T @ inverse @ y[kept]
+        step = lines.step @ y - lines.step[left_out] * (lines.alone[left_out] @ y)
+        error = np.sqrt(sum(lines.parts)) * lines.wider[left_out]
+
+        assert step == pytest.approx(fit[0] - fit[1], abs=1e-9)
+        assert error == pytest.approx(np.sqrt(spread[0, 0] + spread[1, 1] - 2 * spread[0, 1]))
 
 
 def test_the_unit_of_the_loss_does_not_matter():
