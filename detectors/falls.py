@@ -8,9 +8,9 @@ above both of its lines, and more so before the place; where a cosine bends the 
 makes a step.
 Lines on both sides of a break: regression discontinuity (Hahn, Todd & van der Klaauw, 2001, Econometrica 69).
 
-The lines may fall but not rise, without which the step would be larger; single peaks are cut off first, and all of the
-next 4 values must lie below each of the last 8: the end of a spike is no fall. A third of the step must be made at
-once, and what happens across a gap in the evaluations is not sudden.
+The lines may fall but not rise, without which the step would be larger. With single peaks cut off, all of the next 4
+values must lie below each of the last 8: the end of a spike is no fall. A third of the step must be made at once, and
+what happens across a gap in the evaluations is not sudden.
 
 The width of the noise is that of the 20 values on each side, so it may differ there; its memory is the median over
 windows of 24 values, which a few falls do not contaminate. Second differences tell both (`detectors.noise`). The null
@@ -152,16 +152,16 @@ def _in_rows(values: np.ndarray) -> _Steps:
     values = values / unit
     shape = (runs, n + 1)
     best = _Steps(np.full(shape, -np.inf), np.zeros(shape), np.ones(shape), np.zeros(shape, int))
-    noisy, values = values, _without_peaks(values)  # the noise is that of the series as it is
+    opened = _without_peaks(values)
     # at the places from BELOW on: whether all of the next values lie below all of the last ones
-    next_ = np.maximum.reduce([values[:, BELOW + i : n - STAYS + 1 + i] for i in range(STAYS)])
-    last = np.minimum.reduce([values[:, i : n - STAYS - BELOW + 1 + i] for i in range(BELOW)])
+    next_ = np.maximum.reduce([opened[:, BELOW + i : n - STAYS + 1 + i] for i in range(STAYS)])
+    last = np.minimum.reduce([opened[:, i : n - STAYS - BELOW + 1 + i] for i in range(BELOW)])
     falls = last > next_
     if not falls[:, AROUND - BELOW :].any():
         return best
-    rho = _memory(noisy)
-    squares = clipped_mean_square(np.abs(np.diff(noisy, 2, axis=-1)), AROUND - 2)
-    floors = np.maximum(floor(noisy), LEAST)
+    rho = _memory(values)
+    squares = clipped_mean_square(np.abs(np.diff(values, 2, axis=-1)), AROUND - 2)
+    floors = np.maximum(floor(values), LEAST)
     width = np.maximum(np.sqrt(squares / (6 - 8 * rho + 2 * rho**2)[:, None]), floors[:, None])
     for before, after in WINDOWS:
         row, place = np.nonzero(falls[:, AROUND - BELOW : max(n - after + 1 - BELOW, 0)])
