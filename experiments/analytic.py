@@ -1,6 +1,6 @@
 """How exact are the analytic models, what does a run of each cost, and what do their default recipes show?
 
-Exact: the expectation against simulated runs, as z-scores of a mean over RUNS of them (whole series in windows of 20
+Exact: the expectation against simulated runs, as z-scores of a mean over 4,096 of them (whole series in windows of 20
 epochs for SGD; for gradient flow, which has no noise but that of the validation set, means over validation sets; for
 logistic regression the population values of weights against fresh examples). Beside the largest z stands in how many
 of the comparisons an expectation that is 1 % wrong would be more than 4 standard errors off.
@@ -30,7 +30,6 @@ from sim.model import Model
 from sim.randomness import Purpose
 from sim.truth import is_null
 
-RUNS = 4096
 WINDOW = 20
 SHOWN = [str(p) for p in Phenomenon]
 
@@ -42,45 +41,45 @@ def windows(curve: np.ndarray) -> np.ndarray:
     return np.stack([part.mean(-1) for part in np.split(curve, curve.shape[-1] // WINDOW, -1)], -1)
 
 
-def noisy_quadratics() -> Iterator[Comparison]:
-    """Eight noisy recipes, each run with RUNS seeds."""
+def noisy_quadratics(number: int) -> Iterator[Comparison]:
+    """Eight noisy recipes, each run with so many seeds."""
     drawn = [noisy_quadratic.draw(np.random.default_rng([11, i])) for i in range(16)]
     for recipe in [r for r in drawn if r.noise > 0][:8]:
-        logged = np.stack(noisy_quadratic.paths([recipe] * RUNS, range(RUNS)), 1)
+        logged = np.stack(noisy_quadratic.paths([recipe] * number, range(number)), 1)
         exact = noisy_quadratic.moments([recipe], [rates(recipe)[None]])[0]
         yield windows(exact["train_loss"][0]), windows(logged[0])
         yield windows(exact["risk"][0]), windows(logged[1])
 
 
-def gradient_flows() -> Iterator[Comparison]:
-    """Eight recipes, each with one training set and RUNS validation sets."""
+def gradient_flows(number: int) -> Iterator[Comparison]:
+    """Eight recipes, each with one training set and so many validation sets."""
     for i in range(8):
         recipe = gradient_flow.draw(np.random.default_rng([11, i]))
         data = teacher(recipe, i)
         delta = gradient_flow.flow(gradient_flow._init(data)[0], rates(recipe))[WINDOW - 1 :: WINDOW]
-        sets = [teacher(replace(recipe, train_size=2), seed).gram for seed in range(RUNS)]
+        sets = [teacher(replace(recipe, train_size=2), seed).gram for seed in range(number)]
         yield data.risk(delta), np.stack([data._replace(gram=gram).val_loss(delta) for gram in sets])
 
 
-def linear_regressions() -> Iterator[Comparison]:
-    """Four recipes, each with one training set and RUNS orders of the minibatches."""
+def linear_regressions(number: int) -> Iterator[Comparison]:
+    """Four recipes, each with one training set and so many orders of the minibatches."""
     for i in range(4):
         recipe = linear_regression.draw(np.random.default_rng([11, i]))
         data = teacher(recipe, i)
-        delta, logged = linear_regression.paths(data, recipe, rates(recipe), np.random.default_rng(i), RUNS)
+        delta, logged = linear_regression.paths(data, recipe, rates(recipe), np.random.default_rng(i), number)
         exact = linear_regression.moments(data, recipe, rates(recipe)[None], data.eps[None])
         yield windows(exact["train_loss"][0]), windows(logged)
         yield windows(exact["risk"][0]), windows(data.risk(delta))
 
 
-def logistic_regressions() -> Iterator[Comparison]:
-    """Four recipes; weights at three epochs of one run of each, on 256 RUNS fresh examples."""
+def logistic_regressions(number: int) -> Iterator[Comparison]:
+    """Four recipes; weights at three epochs of one run of each, on 256 times as many fresh examples."""
     for i in range(4):
         recipe = logistic_regression.draw(np.random.default_rng([11, i]))
         of = logistic_regression.sample(recipe, i, recipe.train_size, Purpose.TRAIN_INPUTS, Purpose.TRAIN_LABELS)
         lane = Lane(recipe, i, 0, rates(recipe), of.x, of.y)
         w = trajectories([lane], fresh=False)[0][0][[9, 49, 149]]
-        fresh = logistic_regression.sample(recipe, i, 256 * RUNS, Purpose.POPULATION, Purpose.FRESH_LABELS)
+        fresh = logistic_regression.sample(recipe, i, 256 * number, Purpose.POPULATION, Purpose.FRESH_LABELS)
         margin = fresh.y[:, None] * (fresh.x @ w.T)
         m, scale = recipe.classes
         mu, s = w @ m, np.sqrt((w**2) @ scale**2)
@@ -96,10 +95,10 @@ COMPARISONS = {
 }
 
 
-def exactness(name: str) -> dict[str, object]:
+def exactness(name: str, number: int) -> dict[str, object]:
     """The largest z-score of all comparisons of a model, and how many see an error of 1 %."""
     z, off = [], []
-    for exact, runs in COMPARISONS[name]():
+    for exact, runs in COMPARISONS[name](number):
         error = runs.std(0, ddof=1) / np.sqrt(len(runs))
         z += list((runs.mean(0) - exact) / error)
         off += list(np.minimum(*(abs(runs.mean(0) - wrong * exact) / error for wrong in (0.99, 1.01))))
@@ -144,10 +143,15 @@ def default_recipes(model: Model, draws: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=1000, help="default recipes of each model")
+    parser.add_argument("--runs", type=int, default=4096, help="simulated runs that an expectation is held against")
     parser.add_argument("--only", choices=list(COMPARISONS))
     args = parser.parse_args()
     for name in [args.only] if args.only else COMPARISONS:
-        made: dict[str, object] = {"model": name, **exactness(name), **default_recipes(MODELS[name], args.draws)}
+        made: dict[str, object] = {
+            "model": name,
+            **exactness(name, args.runs),
+            **default_recipes(MODELS[name], args.draws),
+        }
         print(made, flush=True)
         kept: dict[str, dict[str, object]] = {row["model"]: dict(row) for row in read("analytic.csv")}
         kept[name] = made

@@ -107,7 +107,9 @@ def main() -> None:
     parser.add_argument("stage", choices=["train", "runs", "tables"])
     parser.add_argument("--curves", type=Path, help="folder of the curves, a file a seed; needed by train and runs")
     parser.add_argument("--most", type=int, help="train at most so many seeds now")
+    parser.add_argument("--resamples", type=int, default=answers_tables.RESAMPLES, help="behind each interval")
     args = parser.parse_args()
+    answers_tables.RESAMPLES = args.resamples
     if args.stage == "tables":
         write(loaded())
     elif args.curves is None:

@@ -73,13 +73,13 @@ def stem(folder: Path, engine: str, noise: float, seed: int) -> Path:
 # training
 
 
-def train_all(folder: Path, seeds: int, processes: int) -> None:
+def train_all(folder: Path, seeds: int, noises: Sequence[float], processes: int) -> None:
     """Train, seed by seed, in both engines what is not in the folder yet."""
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for seed in tqdm(range(seeds), unit=" seeds", disable=not sys.stderr.isatty()):
             fleet, ordinary = (
-                {stem(folder, engine, noise, seed): recipe(noise, seed) for noise in NOISE} for engine in ENGINES
+                {stem(folder, engine, noise, seed): recipe(noise, seed) for noise in noises} for engine in ENGINES
             )
             fleet = {at: r for at, r in fleet.items() if not at.with_suffix(".pickle").exists()}
             for at, members in zip(fleet, measure(list(fleet.values())), strict=True):
@@ -184,7 +184,7 @@ def single(engine: str, kept: Any) -> Single:
 
 
 def gathered(
-    folder: Path, seeds: int
+    folder: Path, seeds: int, noises: Sequence[float]
 ) -> tuple[dict[tuple[str, float], list[Any]], dict[float, list[LabelledRun]], dict[float, list[Run]]]:
     """What was measured by engine and label noise, and by label noise the truth of the fleet and the logs."""
     kept = {
@@ -192,10 +192,10 @@ def gathered(
             pickle.loads(stem(folder, engine, noise, seed).with_suffix(".pickle").read_bytes()) for seed in range(seeds)
         ]
         for engine in ENGINES
-        for noise in NOISE
+        for noise in noises
     }
-    truth = {n: label([recipe(n, seed) for seed in range(seeds)], kept["fleet", n]) for n in NOISE}
-    logs = {n: [read(stem(folder, "torch", n, seed).with_suffix(".csv"))[0] for seed in range(seeds)] for n in NOISE}
+    truth = {n: label([recipe(n, seed) for seed in range(seeds)], kept["fleet", n]) for n in noises}
+    logs = {n: [read(stem(folder, "torch", n, seed).with_suffix(".csv"))[0] for seed in range(seeds)] for n in noises}
     return kept, truth, logs
 
 
@@ -224,7 +224,7 @@ def table(kept: dict[tuple[str, float], list[Any]], truth: dict[float, list[Labe
     def add(engine: str, reading: str, noise: float, what: str, numbers: dict[str, object]) -> None:
         rows.append({"engine": engine, "reading": reading, "label_noise": noise, "what": what, **numbers})
 
-    for noise in NOISE:
+    for noise in truth:
         there = [boxes(labelled) for labelled in truth[noise]]
         for name in TOLD:
             add("fleet", "truth", noise, name, share([box[name] for box in there]))
@@ -258,9 +258,9 @@ def image_error(curves: dict[str | int, Curves], milestone: int) -> float:
 def detected(logs: dict[float, list[Run]], truth: dict[float, list[LabelledRun]]) -> list[dict[str, object]]:
     """The rows of `digits_detectors.csv`: logs of the ordinary loop against the truth of the fleet."""
     rows: list[dict[str, object]] = []
-    judged = {n: [replace(t, run=log) for t, log in zip(truth[n], logs[n], strict=True)] for n in NOISE}
-    said = {n: [diagnose(log) for log in logs[n]] for n in NOISE}
-    for group in (NOISE, *((n,) for n in NOISE)):
+    judged = {n: [replace(t, run=log) for t, log in zip(truth[n], logs[n], strict=True)] for n in truth}
+    said = {n: [diagnose(log) for log in logs[n]] for n in truth}
+    for group in dict.fromkeys((tuple(truth), *((n,) for n in truth))):
         runs = [run for n in group for run in judged[n]]
         diagnoses = [one for n in group for one in said[n]]
         for phenomenon in CATALOGUE:
@@ -290,9 +290,10 @@ def detected(logs: dict[float, list[Run]], truth: dict[float, list[LabelledRun]]
 def picture(kept: dict[tuple[str, float], list[Any]]) -> Figure:
     """A column for each label noise, a row for each engine, and accuracy below: medians of seeds, 10 to 90 % shaded."""
     fig = Figure(figsize=(12, 7.5), layout="constrained")
-    axes = fig.subplots(3, len(NOISE), sharex=True, height_ratios=(3, 3, 2))
+    noises = list(dict.fromkeys(noise for _, noise in kept))
+    axes = fig.subplots(3, len(noises), sharex=True, height_ratios=(3, 3, 2), squeeze=False)
     epochs, edges = np.arange(1, DIGITS.epochs + 1), [*DIGITS.schedule.milestones, DIGITS.epochs]
-    for column, noise in enumerate(NOISE):
+    for column, noise in enumerate(noises):
         for row, (engine, name) in enumerate(zip(ENGINES, ("JAX", "PyTorch"), strict=True)):
             runs, ax = [single(engine, run) for run in kept[engine, noise]], axes[row, column]
             for what, label_, style in (
@@ -333,6 +334,7 @@ def picture(kept: dict[tuple[str, float], list[Any]]) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--noise", type=float, nargs="+", default=NOISE, help="shares of wrong labels")
     parser.add_argument("--processes", type=int, default=2, help="that train by the ordinary loop at a time")
     parser.add_argument(
         "--keep", type=Path, help="folder that keeps what was measured, so that it can go on from there"
@@ -340,8 +342,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         keep = args.keep or Path(scratch)
-        train_all(keep, args.seeds, args.processes)
-        kept, truth, logs = gathered(keep, args.seeds)
+        train_all(keep, args.seeds, args.noise, args.processes)
+        kept, truth, logs = gathered(keep, args.seeds, args.noise)
     write("digits.csv", table(kept, truth))
     write("digits_detectors.csv", detected(logs, truth))
     picture(kept).savefig(RESULTS / "digits.png", dpi=150)

@@ -102,7 +102,7 @@ def checked(rho: float, runs: int) -> list[list[object]]:
 
 
 def false_alarms(runs: int, search: int) -> list[list[object]]:
-    return [*worst(("normal noise",), runs, search), *worst(NOISES[1:], runs, search), *others()]
+    return [*worst(("normal noise",), runs, search), *worst(NOISES[1:], runs, search), *others(min(runs, 2000))]
 
 
 def worst(kinds: tuple[str, ...], runs: int, search: int) -> list[list[object]]:
@@ -120,15 +120,15 @@ def worst(kinds: tuple[str, ...], runs: int, search: int) -> list[list[object]]:
     return rows
 
 
-def others() -> list[list[object]]:
+def others(runs: int) -> list[list[object]]:
     """Rows on runs beyond the bound, without and with the check of it, and on runs with sisters."""
     rows: list[list[object]] = []
     for rho in (0.9, 0.95):
-        p = watched(np.random.default_rng([3]), 2000, np.zeros(1000), rho)
+        p = watched(np.random.default_rng([3]), runs, np.zeros(1000), rho)
         rows += ever(f"beyond the bound, before the check of it: flat, autocorrelation {rho:g}", p)
-        rows += checked(rho, 100)
+        rows += checked(rho, min(runs, 100))
     for rho in (0.0, 0.5, 0.8):
-        p = with_sisters(np.random.default_rng([4]), 2000, np.zeros(200), rho)
+        p = with_sisters(np.random.default_rng([4]), runs, np.zeros(200), rho)
         rows += ever(f"with {SISTERS} sisters: flat, autocorrelation {rho:g}", p)
     return rows
 

@@ -41,31 +41,38 @@ class Stage:
         return ""
 
 
+BASELINES = ("aeon", "river", "ruptures", "sklearn", "trainproof", "trainspotter")
+
 #: In an order in which each finds what it reads of the others.
 STAGES = (
     Stage("real_logs", logs=True),
     Stage("power", small=("--runs", "100")),
-    Stage("analytic", small=("--draws", "20")),
-    Stage("online", small=("--runs", "100", "--search", "4", "--power", "10")),
+    Stage("analytic", small=("--draws", "8", "--runs", "256")),
+    Stage("online", small=("--runs", "50", "--search", "2", "--power", "4")),
     Stage("group", small=("--groups", "200", "--power", "10")),
     Stage("false_alarms", small=("--runs", "100", "--search", "2", "--again", "20")),
-    Stage("live", small=("--runs", "10")),
+    Stage("live", small=("--runs", "2", "--updates", "500")),
     Stage("fuzz", small=("--files", "100"), full=("--files", "100000")),
     Stage("hard_files", small=("--scale", "0.01")),
-    Stage("seed_figure", small=("--seeds", "4"), full=("--keep", "kept")),
-    Stage("digits", small=("--seeds", "2"), full=("--keep", "kept/digits"), libraries=("sklearn", "torch")),
+    Stage("seed_figure", small=("--seeds", "2"), full=("--keep", "kept")),
+    Stage(
+        "digits",
+        small=("--seeds", "2", "--noise", "0.2"),
+        full=("--keep", "kept/digits"),
+        libraries=("sklearn", "torch"),
+    ),
     Stage("answers", small=None, full=("train", "--curves", "kept/answers")),
     Stage("answers", small=None, full=("runs", "--curves", "kept/answers")),
-    Stage("answers", small=("tables",), full=("tables",)),
+    Stage("answers", small=("tables", "--resamples", "100"), full=("tables",)),
     Stage("slow_successes", small=None),
     Stage("margin", small=("setting",), full=("setting",)),
     Stage("sabotage", small=None),
     Stage("realism", small=("--draws", "1", "--only", "composed"), libraries=("sklearn",), logs=True),
-    Stage("transfer", small=("--small",), libraries=("sklearn",), logs=True),
+    Stage("transfer", small=("--small",), libraries=BASELINES, logs=True),
     Stage(
         "leaderboard",
         small=("--composed", "20", "--analytic", "8", "--trained", "0", "--null", "10"),
-        libraries=("aeon", "river", "ruptures", "sklearn", "trainproof", "trainspotter"),
+        libraries=BASELINES,
     ),
     Stage("throughput", small=None),
     Stage("page_picture", small=None, libraries=("playwright",)),

@@ -200,13 +200,13 @@ def test_a_rise_over_which_accuracy_falls_is_not_the_blue_box():
 @pytest.mark.slow
 def test_the_experiment_writes_its_tables_and_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(digits, "DIGITS", TINY)
-    monkeypatch.setattr(digits, "NOISE", (0.0, 0.4))
+    noises = (0.0, 0.4)
     keep = tmp_path / "kept"
-    digits.train_all(keep, 2, 1)
+    digits.train_all(keep, 2, noises, 1)
     first = {path.name: path.read_bytes() for path in keep.iterdir()}
     (keep / "torch-noise40%-seed1.pickle").unlink()
-    digits.train_all(keep, 2, 1)
-    kept, truth, logs = digits.gathered(keep, 2)
+    digits.train_all(keep, 2, noises, 1)
+    kept, truth, logs = digits.gathered(keep, 2, noises)
     rows = digits.table(kept, truth)
 
     assert {path.name: path.read_bytes() for path in keep.iterdir()} == first
