@@ -48,7 +48,7 @@ STAGES = (
     Stage("real_logs", logs=True),
     Stage("power", small=("--runs", "100")),
     Stage("analytic", small=("--draws", "8", "--runs", "256")),
-    Stage("online", small=("--runs", "50", "--search", "2", "--power", "4")),
+    Stage("online", small=("--runs", "20", "--search", "1", "--power", "2")),
     Stage("group", small=("--groups", "200", "--power", "10")),
     Stage("false_alarms", small=("--runs", "100", "--search", "2", "--again", "20")),
     Stage("live", small=("--runs", "2", "--updates", "500")),
@@ -71,7 +71,7 @@ STAGES = (
     Stage("transfer", small=("--small",), libraries=BASELINES, logs=True),
     Stage(
         "leaderboard",
-        small=("--composed", "20", "--analytic", "8", "--trained", "0", "--null", "10"),
+        small=("--composed", "20", "--analytic", "8", "--trained", "0", "--null", "10", "--only", "train_above_val"),
         libraries=BASELINES,
     ),
     Stage("throughput", small=None),

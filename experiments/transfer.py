@@ -23,6 +23,7 @@ import multiprocessing
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -295,7 +296,8 @@ def by_exam(answers: Answers, exam: Mapping[str, float]) -> list[dict[str, Any]]
 
 def exam_shares() -> dict[str, float]:
     """Share of the checks of the exam at the default level that each detector met, those skipped left out."""
-    rows = [r for r in read("sabotage.csv") if r["status"] != "skipped"]
+    examined = read("sabotage.csv") or read("sabotage.csv", Path(__file__).parent / "results")
+    rows = [r for r in examined if r["status"] != "skipped"]
     met: dict[str, list[bool]] = {}
     for r in rows:
         met.setdefault(r["detector"], []).append(r["status"] == "passed")
@@ -377,7 +379,7 @@ def main() -> int:
     if args.properties:
         lacking(real, list(contestants([])), args, lengths)
         return 0
-    args.properties = list(VARIANTS)
+    args.properties = list(VARIANTS)[: 2 if args.small else None]
     sizes = {"composed": args.composed, "margin": args.margin, "trained": args.trained}
     pools = {m: pool(m, n, lengths, 2, VARIANTS["as drawn"]) for m, n in sizes.items() if n}
     sides, matches = {}, []
