@@ -3,9 +3,9 @@
 Through the values on either side of each place a straight line is fitted by generalised least squares for AR(1) noise,
 8 or 20 values a side (5 after the place, where the run has no more); the statistic is the step between the two lines at
 the place over its standard error, the largest of the three windows. In each it is the least of those with any one
-value left out, so that no outlier makes a step (in closed form: Cook, 1977, Technometrics 19). A convex decay lies
-above both of its lines, and more so before the place; where a cosine bends the other way both lines err alike: neither
-makes a step.
+value left out, where it is above 2, so that no outlier makes a step (in closed form: Cook, 1977, Technometrics 19). A
+convex decay lies above both of its lines, and more so before the place; where a cosine bends the other way both lines
+err alike: neither makes a step.
 Lines on both sides of a break: regression discontinuity (Hahn, Todd & van der Klaauw, 2001, Econometrica 69).
 
 The lines may fall but not rise, without which the step would be larger. With single peaks cut off, all of the next 4
@@ -22,7 +22,7 @@ to 0.8, normal noise, Student's t with four degrees of freedom, and noise that g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import product
@@ -195,9 +195,8 @@ def _told(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(step, its ratio to its standard error) in windows of shape (m, before + after), each of shape (m,)."""
     grid, at = np.unique(rho, return_inverse=True)
-    lines = {
-        tilted: [_lines(before, after, float(r), tilted) for r in grid] for tilted in product((True, False), repeat=2)
-    }
+    sides = (True, False)
+    lines = {(b, a): [_lines(before, after, float(r), (b, a)) for r in grid] for b, a in product(sides, sides)}
 
     def weighted(weights: Sequence[np.ndarray]) -> np.ndarray:
         # the same to the bit in whatever company: a product of matrices promises no order
@@ -208,20 +207,42 @@ def _told(
     falls = [weighted([line.slopes[side] for line in both]) < 0 for side in (0, 1)]
     a, b, c = np.array([line.parts for line in both])[at].T
     se = np.sqrt(s**2 * a + s * t * b + t**2 * c)
-    step, ratio = np.empty(len(windows)), np.empty(len(windows))
+    step = np.empty(len(windows))
     for tilted, of in lines.items():
         rows = np.flatnonzero((falls[0] == tilted[0]) & (falls[1] == tilted[1]))
-        weights, which = np.stack([line.step for line in of]), at[rows]
-        step[rows] = (windows[rows] * weights[which]).sum(axis=-1)
-        ratio[rows] = step[rows] / se[rows]
-        alone, wider = np.stack([line.alone for line in of]), np.stack([line.wider for line in of])
-        large = np.flatnonzero(ratio[rows] > LARGE)
-        for some in np.array_split(large, len(large) // AT_A_TIME + 1):
-            own, r = rows[some], which[some]
-            outlying = (windows[own][:, None, :] * alone[r]).sum(axis=-1)
-            without = (step[own][:, None] - weights[r] * outlying) / (se[own][:, None] * wider[r])
-            ratio[own] = np.minimum(ratio[own], without.min(axis=-1))
+        step[rows] = (windows[rows] * np.stack([line.step for line in of])[at[rows]]).sum(axis=-1)
+    ratio = step / se
+    large = np.flatnonzero(ratio > LARGE)
+    for some in np.array_split(large, len(large) // AT_A_TIME + 1):
+        without = _without_each(windows[some], se[some], at[some], lines)
+        ratio[some] = np.minimum(ratio[some], without.min(axis=-1))
     return step, ratio
+
+
+def _without_each(
+    windows: np.ndarray, se: np.ndarray, which: np.ndarray, lines: Mapping[tuple[bool, bool], Sequence[_Lines]]
+) -> np.ndarray:
+    """The ratio of the step to its standard error without each of the values, for windows and an answer (m, values).
+
+    Whether a line falls is decided without the value too. `which` are the positions of the windows' lines.
+    """
+
+    def told(of: Sequence[_Lines]) -> np.ndarray:
+        alone = np.stack([line.alone for line in of])[which]
+        return np.asarray((windows[:, None, :] * alone).sum(axis=-1))
+
+    outlying = {tilted: told(of) for tilted, of in lines.items()}
+    falls = []
+    for side in (0, 1):
+        weights = np.stack([line.slopes[side] for line in lines[True, True]])[which]
+        falls.append((windows * weights).sum(axis=-1)[:, None] - weights * outlying[True, True] < 0)
+    out = np.empty(windows.shape)
+    for tilted, of in lines.items():
+        weights, wider = (np.stack([getattr(line, name) for line in of])[which] for name in ("step", "wider"))
+        step = (windows * weights).sum(axis=-1)[:, None] - weights * outlying[tilted]
+        this = (falls[0] == tilted[0]) & (falls[1] == tilted[1])
+        out[this] = (step / (se[:, None] * wider))[this]
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +253,7 @@ class _Lines:
     slopes: tuple[np.ndarray, ...]
     parts: tuple[float, float, float]  # of the step's variance: before, both, after
     alone: np.ndarray  # weights, shape (values, values), of how far each value lies from the lines without it
-    wider: np.ndarray  # by what the standard error of the step grows without each value
+    wider: np.ndarray  # by what the standard error of the step grows without each value, in noise of one width
 
 
 @lru_cache(maxsize=1024)

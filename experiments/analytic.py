@@ -1,9 +1,9 @@
 """How exact are the analytic models, what does a run of each cost, and what do their default recipes show?
 
-Exact: the expectation against simulated runs, as z-scores of a mean over 4,096 of them (whole series in windows of 20
-epochs for SGD; for gradient flow, which has no noise but that of the validation set, means over validation sets; for
-logistic regression the population values of weights against fresh examples). Beside the largest z stands in how many
-of the comparisons an expectation that is 1 % wrong would be more than 4 standard errors off.
+Exact: the expectation against simulated runs, as z-scores of a mean over 4,096 of them, or `--runs` (whole series in
+windows of 20 epochs for SGD; for gradient flow, which has no noise but that of the validation set, means over
+validation sets; for logistic regression the population values of weights against fresh examples). Beside the largest z
+stands in how many of the comparisons an expectation that is 1 % wrong would be more than 4 standard errors off.
 Cost: processor time of a run with its truth and its twins, as the number of NumPy normals drawn in that time.
 
 One row a model in `results/analytic.csv`; `--only` makes one row and keeps the others. All take 7 minutes of one core.

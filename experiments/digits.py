@@ -67,7 +67,7 @@ def recipe(noise: float, seed: int) -> Recipe:
 
 def stem(folder: Path, engine: str, noise: float, seed: int) -> Path:
     """Where a run is kept, without what the file is."""
-    return folder / f"{engine}-noise{noise:.0%}-seed{seed}"
+    return folder / f"{engine}-noise{100 * noise:g}%-seed{seed}"
 
 
 # training

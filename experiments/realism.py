@@ -320,6 +320,8 @@ def main() -> int:
     lengths = [len(run.epochs) for run in real]
     sources: dict[str, Source] = {"exponential, white noise": drawn(naive), "LC-PFN style prior": drawn(lc_pfn)}
     sources |= {name: simulated(name) for name in MODELS}
+    if unknown := sorted(set(args.only) - set(sources)):
+        parser.error(f"--only {unknown[0]!r}: there are {', '.join(sources)}")
     by_view: dict[str, list[dict[str, Any]]] = {}
     away: list[dict[str, Any]] = []
     known = {view: table(real, keys) for view, keys in VIEWS.items()}
@@ -345,9 +347,10 @@ def main() -> int:
                     pairs(args.pairs, name, real, fakes[0])
     rows = [row for rows in by_view.values() for row in rows]
     if args.only:  # the others stay as they are
-        rows = [*(row for row in kept("realism.csv") if row["generator"] not in {r["generator"] for r in rows}), *rows]
-        away = [*(row for row in kept("realism_features.csv") if row["generator"] not in args.only), *away]
-    order = ["real against real", *sources]
+        new = {row["generator"] for row in rows}
+        rows = [*(row for row in kept("realism.csv") if row["generator"] not in new), *rows]
+        away = [*(row for row in kept("realism_features.csv") if row["generator"] not in new), *away]
+    order = list(dict.fromkeys(["real against real", *sources, *(row["generator"] for row in rows)]))
     views = list(dict.fromkeys(row["view"].removesuffix(WITHOUT) for row in rows))
 
     def place(row: Mapping[str, Any]) -> tuple[int, int]:

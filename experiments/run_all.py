@@ -74,7 +74,7 @@ STAGES = (
         small=("--composed", "20", "--analytic", "8", "--trained", "0", "--null", "10", "--only", "train_above_val"),
         libraries=BASELINES,
     ),
-    Stage("throughput", small=None),
+    Stage("throughput", small=None, libraries=("torch",)),
     Stage("page_picture", small=None, libraries=("playwright",)),
 )
 

@@ -284,7 +284,7 @@ def _reached(address: str) -> None:
     if host and port.isdigit():
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS).close()
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, ValueError) as error:  # a port beyond all, a name that can be none
             raise Lost(f"there is no Ray cluster at {address}: {error}") from None
 
 

@@ -79,18 +79,22 @@ def test_what_goes_down_for_another_reason_is_no_sudden_fall(curve):
 
 
 def test_the_steep_head_of_a_curve_is_no_fall():
-    # a curve that comes straight down begins at its highest value, which is no peak to be cut off
+    # a curve that comes straight down begins at its highest value: were it off the line, that would make a step
     curves = 2000 - 20.0 * np.arange(45) + noise(7, 200, 45, 0.0)
 
-    assert np.quantile(fall_statistic(curves), 0.95) < 3  # with that value cut off: over 4
+    assert (
+        np.quantile(fall_statistic(curves), 0.95) < 3
+    )  # with that value as low as the next one, and none left out: over 4
 
 
-@pytest.mark.parametrize("place", [60, 61, 65])
-def test_one_low_value_on_a_steep_line_is_no_fall(place):
-    curves = 2000 - 12.0 * np.arange(120) + noise(8, 50, 120, 0.0)
-    curves[:, place] -= 20.0
+@pytest.mark.parametrize("outlier", [40.0, 20.0, -20.0, -40.0])
+@pytest.mark.parametrize("slope", [0.5, 3.0, 12.0])
+@pytest.mark.parametrize("place", [60, 65])
+def test_one_value_far_off_a_line_is_no_fall(place, slope, outlier):
+    curves = 2000 - slope * np.arange(120) + noise(8, 20, 120, 0.0)
+    curves[:, place] += outlier
 
-    assert sum(bool(falls_of(curve)) for curve in curves) <= 10  # P(more | 50 runs at 5 %) < 1e-4
+    assert sum(bool(falls_of(curve)) for curve in curves) <= 6  # P(more | 20 runs at 5 %) < 1e-4
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.4])
