@@ -151,6 +151,7 @@ def test_what_is_told_under_the_promise_is_not_called_a_hint_and_not_hinted_at_a
     )
 
 
+@pytest.mark.slow
 def test_it_stops_on_the_promise_and_not_on_an_earlier_hint():
     lookout = Lookout(stop_on=["overfitting"], say=len)
     seen = [lookout(epoch, **values) for epoch, values in enumerate(overfitting())]

@@ -38,6 +38,7 @@ def tally(request: pytest.FixtureRequest, fuzz: ModuleType, tmp_path_factory: py
     return counted
 
 
+@pytest.mark.slow
 def test_damaged_logs_are_read_or_unreadable_in_time_and_nothing_else(tally):
     assert tally.failures == []
     assert tally.read + tally.unreadable == 500

@@ -65,6 +65,7 @@ def watched() -> tuple[Run, Monitor, list[tuple[float, str]]]:
     return run, monitor, when
 
 
+@pytest.mark.slow
 def test_overfitting_is_told_while_it_happens(watched):
     _, _, when = watched
     epochs = [epoch for epoch, phenomenon in when if phenomenon == "overfitting"]
