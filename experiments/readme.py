@@ -152,19 +152,8 @@ def power() -> str:
     head = ["rise, noise widths", "evaluations", "autocorrelation", "climb test", "multiscale t-test",
             "`overfitting`: found", "undetermined", "missed", "onset interval covers", "its length, epochs",
             "an oracle's"]  # fmt: skip
-    told = (
-        "rise",
-        "epochs",
-        "rho",
-        "climb",
-        "multiscale",
-        "found",
-        "undetermined",
-        "missed",
-        "covers",
-        "length",
-        "oracle",
-    )
+    told = ["rise", "epochs", "rho", "climb", "multiscale", "found", "undetermined", "missed", "covers", "length",
+            "oracle"]  # fmt: skip
     body = [[r[name] for name in told] for r in rows("power.csv")]
     return table(head, body)
 
