@@ -20,7 +20,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +134,17 @@ def filled(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     return [np.where(np.isfinite(x), x, median) for x in (train, *others)]
 
 
-def forest(seed: int) -> RandomForestClassifier:
+@dataclass(frozen=True)
+class Forest:
     """The classifier, the same for every comparison."""
-    return RandomForestClassifier(n_estimators=150, min_samples_leaf=2, random_state=seed)
+
+    trees: int
+
+    def __call__(self, seed: int) -> RandomForestClassifier:
+        return RandomForestClassifier(n_estimators=self.trees, min_samples_leaf=2, random_state=seed)
 
 
-def held_out(x: np.ndarray, y: np.ndarray, folds: Sequence[np.ndarray], seed: int) -> np.ndarray:
+def held_out(forest: Forest, x: np.ndarray, y: np.ndarray, folds: Sequence[np.ndarray], seed: int) -> np.ndarray:
     """The probability of class 1 for each run, from forests that did not see its fold; shape (runs,)."""
     out = np.full(len(y), np.nan)
     for test in folds:
@@ -182,7 +187,7 @@ def interval(y: np.ndarray, p: np.ndarray, groups: np.ndarray | None, seed: int)
     return np.array(out)
 
 
-def compare(real: np.ndarray, repos: np.ndarray, fakes: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+def compare(forest: Forest, real: np.ndarray, repos: np.ndarray, fakes: Sequence[np.ndarray]) -> list[dict[str, Any]]:
     """Rows of a generator against the real runs: grouped, and within each repository that is large enough."""
     rows = []
     areas: dict[str, list[float]] = {}
@@ -197,12 +202,12 @@ def compare(real: np.ndarray, repos: np.ndarray, fakes: Sequence[np.ndarray]) ->
     for seed, fake in enumerate(fakes):
         x, y = np.concatenate([fake, real]), np.repeat([0, 1], [len(fake), len(real)])
         groups = np.concatenate([np.full(len(fake), ""), repos])
-        note("grouped", y, held_out(x, y, grouped(y, groups, seed), seed), groups, seed)
+        note("grouped", y, held_out(forest, x, y, grouped(y, groups, seed), seed), groups, seed)
         for repo in np.unique(repos):
             mine = np.flatnonzero(repos == repo)
             if len(mine) >= SMALLEST:
                 xr, yr = np.concatenate([fake[mine], real[mine]]), np.repeat([0, 1], [len(mine), len(mine)])
-                note(f"within {repo}", yr, held_out(xr, yr, plain(yr, seed), seed), None, seed)
+                note(f"within {repo}", yr, held_out(forest, xr, yr, plain(yr, seed), seed), None, seed)
     for name, values in areas.items():
         lo, hi = np.quantile(np.concatenate(spread[name]), [0.025, 0.975])
         rows.append({"comparison": name, "real": sizes[name], "auc": np.mean(values), "low": lo, "high": hi})
@@ -219,7 +224,7 @@ def compare(real: np.ndarray, repos: np.ndarray, fakes: Sequence[np.ndarray]) ->
     return rows
 
 
-def between(real: np.ndarray, repos: np.ndarray) -> list[dict[str, Any]]:
+def between(forest: Forest, real: np.ndarray, repos: np.ndarray) -> list[dict[str, Any]]:
     """Rows of one repository against as many runs of all others."""
     rows = []
     for repo in np.unique(repos):
@@ -230,7 +235,7 @@ def between(real: np.ndarray, repos: np.ndarray) -> list[dict[str, Any]]:
         for seed in range(5):
             other = np.random.default_rng(seed).choice(others, min(len(mine), len(others)), replace=False)
             x, y = real[np.concatenate([other, mine])], np.repeat([0, 1], [len(other), len(mine)])
-            p = held_out(x, y, plain(y, seed), seed)
+            p = held_out(forest, x, y, plain(y, seed), seed)
             areas.append(roc_auc_score(y, p))
             spread.append(interval(y, p, None, seed))
         lo, hi = np.quantile(np.concatenate(spread), [0.025, 0.975])
@@ -242,7 +247,7 @@ def between(real: np.ndarray, repos: np.ndarray) -> list[dict[str, Any]]:
     return rows
 
 
-def giveaways(real: np.ndarray, fake: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+def giveaways(forest: Forest, real: np.ndarray, fake: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
     """How much the area falls when a feature is shuffled among held-out runs, with its medians on either side."""
     x, y = np.concatenate([fake, real]), np.repeat([0, 1], [len(fake), len(real)])
     total = np.zeros(x.shape[1])
@@ -275,7 +280,7 @@ def _alone(fake: np.ndarray, real: np.ndarray) -> float:
     return max(area, 1 - area)
 
 
-def pairs(folder: Path, name: str, real: Sequence[Run], fake: Sequence[Run]) -> None:
+def pairs(forest: Forest, folder: Path, name: str, real: Sequence[Run], fake: Sequence[Run]) -> None:
     """Pictures of the pairs that lie closest and farthest by the forest's probability of being real."""
     import matplotlib
 
@@ -284,7 +289,7 @@ def pairs(folder: Path, name: str, real: Sequence[Run], fake: Sequence[Run]) -> 
 
     x = np.concatenate([table(fake, SERIES), table(real, SERIES)])
     y = np.repeat([0, 1], [len(fake), len(real)])
-    p = held_out(x, y, plain(y, 0), 0)
+    p = held_out(forest, x, y, plain(y, 0), 0)
     best, worst = np.argsort(-p[: len(fake)])[:4], np.argsort(p[: len(fake)])[:4]
     near = [int(np.argmin(np.abs(p[len(fake) :] - p[i]))) for i in (*best, *worst)]
     drawing, axes = pyplot.subplots(4, 4, figsize=(16, 11))
@@ -312,8 +317,10 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=2, help="sets of simulated runs")
     parser.add_argument("--only", nargs="*", default=[], help="models to compare, default all; the rows of others stay")
     parser.add_argument("--trained", type=int, default=1, help="draws of the trained models, the slowest to make")
+    parser.add_argument("--trees", type=int, default=150, help="of the forest")
     parser.add_argument("--pairs", type=Path, help="draw example pairs into this folder, outside the project")
     args = parser.parse_args()
+    forest = Forest(args.trees)
     folder = folder_of_logs()
     labelled = real_runs(folder)
     repos, real = np.array([repo for repo, _ in labelled]), [run for _, run in labelled]
@@ -326,7 +333,9 @@ def main() -> int:
     away: list[dict[str, Any]] = []
     known = {view: table(real, keys) for view, keys in VIEWS.items()}
     for view, features_of in known.items():
-        by_view[view] = [{"view": view, "generator": "real against real", **r} for r in between(features_of, repos)]
+        by_view[view] = [
+            {"view": view, "generator": "real against real", **r} for r in between(forest, features_of, repos)
+        ]
     for name, source in sources.items():
         if args.only and name not in args.only:
             continue
@@ -337,14 +346,14 @@ def main() -> int:
             mine = known[view] if keep == keys else table(real, keep)
             tables = [table(fake, keep) for fake in fakes]
             told = view if keep == keys else f"{view}{WITHOUT}"
-            rows = [{"view": told, "generator": name, **row} for row in compare(mine, repos, tables)]
+            rows = [{"view": told, "generator": name, **row} for row in compare(forest, mine, repos, tables)]
             by_view[view] += rows
             print(rows[-1], next(r for r in rows if r["comparison"] == "grouped"), flush=True)
             if view == "all series":
                 labels = list(features(real[0], keep))
-                away += [{"generator": name, **row} for row in giveaways(mine, tables[0], labels)[:8]]
+                away += [{"generator": name, **row} for row in giveaways(forest, mine, tables[0], labels)[:8]]
                 if args.pairs:
-                    pairs(args.pairs, name, real, fakes[0])
+                    pairs(forest, args.pairs, name, real, fakes[0])
     rows = [row for rows in by_view.values() for row in rows]
     if args.only:  # the others stay as they are
         new = {row["generator"] for row in rows}

@@ -54,10 +54,10 @@ STAGES = (
     Stage("live", small=("--runs", "2", "--updates", "500")),
     Stage("fuzz", small=("--files", "100"), full=("--files", "100000")),
     Stage("hard_files", small=("--scale", "0.01")),
-    Stage("seed_figure", small=("--seeds", "2"), full=("--keep", "kept")),
+    Stage("seed_figure", small=("--seeds", "1"), full=("--keep", "kept")),
     Stage(
         "digits",
-        small=("--seeds", "2", "--noise", "0.2"),
+        small=("--seeds", "1", "--noise", "0.2"),
         full=("--keep", "kept/digits"),
         libraries=("sklearn", "torch"),
     ),
@@ -67,7 +67,7 @@ STAGES = (
     Stage("slow_successes", small=None),
     Stage("margin", small=("setting",), full=("setting",)),
     Stage("sabotage", small=None),
-    Stage("realism", small=("--draws", "1", "--only", "composed"), libraries=("sklearn",), logs=True),
+    Stage("realism", small=("--draws", "1", "--only", "composed", "--trees", "10"), libraries=("sklearn",), logs=True),
     Stage("transfer", small=("--small",), libraries=BASELINES, logs=True),
     Stage(
         "leaderboard",
