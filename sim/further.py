@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from detectors.segments import segments
 from detectors.shapes import Rise
@@ -27,7 +27,7 @@ from detectors.vocabulary import Event, Phenomenon
 if TYPE_CHECKING:
     from sim.truth import Expected
 
-__all__ = ["further_events", "plateaus", "swings"]
+__all__ = ["further_events", "moves", "plateaus", "swings"]
 
 PLATEAU_EPOCHS = 10  # evaluations, and ...
 PLATEAU_SHARE = 0.10  # ... this share of the run, over which ...
@@ -79,13 +79,20 @@ def plateaus(epochs: np.ndarray, risk: np.ndarray) -> list[Event]:
     """The plateaus of R, both of shape (n,)."""
     if not np.isfinite(risk).all():
         return []
-    clear = _flat_stretches(risk, PLATEAU_CHANGE, PLATEAU_TO_COME)
-    grey = [
-        (a, b)
-        for a, b in _flat_stretches(risk, PLATEAU_CHANGE / GREY, GREY * PLATEAU_TO_COME)
-        if not any(a <= d and c <= b for c, d in clear)
-    ]
     descent = float(risk[0] - risk.min())
+    shortest = max(PLATEAU_EPOCHS, int(np.ceil(PLATEAU_SHARE * len(risk))))
+    if descent <= 0 or len(risk) < shortest:
+        return []
+    moved = moves(risk, shortest)
+    coming = risk - np.minimum.accumulate(risk[::-1])[::-1]  # so far it will still fall
+    clear, wide = (
+        _flat_stretches(risk, moved, change * descent, coming >= to_come * descent)
+        for change, to_come in (
+            (PLATEAU_CHANGE, PLATEAU_TO_COME),
+            (PLATEAU_CHANGE / GREY, GREY * PLATEAU_TO_COME),
+        )
+    )
+    grey = [(a, b) for a, b in wide if not any(a <= d and c <= b for c, d in clear)]
     return [
         Event(
             phenomenon=Phenomenon.PLATEAU,
@@ -103,29 +110,32 @@ def plateaus(epochs: np.ndarray, risk: np.ndarray) -> list[Event]:
     ]
 
 
-def _flat_stretches(risk: np.ndarray, change: float, to_come: float) -> list[tuple[int, int]]:
-    """Closed ranges, as long as they can be, over which R changes by less than a share of its descent."""
-    n = len(risk)
-    descent = float(risk[0] - risk.min())
-    shortest = max(PLATEAU_EPOCHS, int(np.ceil(PLATEAU_SHARE * n)))
-    if descent <= 0 or n < shortest:
-        return []
-    coming = risk - np.minimum.accumulate(risk[::-1])[::-1] >= to_come * descent  # so far it will still fall
-    windows = sliding_window_view(risk, shortest)
-    flat = (windows.max(-1) - windows.min(-1) < change * descent) & coming[shortest - 1 :]
+def _flat_stretches(risk: np.ndarray, moved: np.ndarray, change: float, coming: np.ndarray) -> list[tuple[int, int]]:
+    """Closed ranges, as long as they can be, over which R moves by less than `change`, with a fall still `coming`.
+
+    `moved`, shape (windows,), is how far it moves in the shortest ones.
+    """
     found: list[tuple[int, int]] = []
     free = 0
-    for a in np.flatnonzero(flat).tolist():
+    for a in np.flatnonzero((moved < change) & coming[-len(moved) :]).tolist():
         if a < free:
             continue
         rest = risk[a:]
-        within = np.maximum.accumulate(rest) - np.minimum.accumulate(rest) < change * descent
+        within = np.maximum.accumulate(rest) - np.minimum.accumulate(rest) < change
         b = a + int(np.flatnonzero(within & coming[a:])[-1])
         if found and found[-1][1] == a - 1:
             a = found.pop()[0]  # it creeps: one plateau
         found.append((a, b))
         free = b + 1
     return found
+
+
+def moves(risk: np.ndarray, size: int) -> np.ndarray:
+    """Largest less least value of windows of `size` successive ones, shape (..., n - size + 1)."""
+    first = slice(size // 2, size // 2 + risk.shape[-1] - size + 1)  # a filter's windows lie around their position
+    most, least = maximum_filter1d(risk, size, axis=-1), minimum_filter1d(risk, size, axis=-1)
+    moved: np.ndarray = most[..., first] - least[..., first]
+    return moved
 
 
 def _spikes(expected: Expected, drops: list[int], swinging: Sequence[Event]) -> list[Event]:

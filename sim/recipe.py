@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -11,11 +12,29 @@ from sim.networks import NETWORKS
 from sim.schedules import BadSchedule, Schedule
 from sim.toydata import TOYDATA
 
-__all__ = ["DOUBLE_DESCENT", "GROKKING", "HEALTHY", "SEED_FIGURE", "BadRecipe", "Recipe", "twin", "without_drop"]
+__all__ = [
+    "DOUBLE_DESCENT",
+    "GROKKING",
+    "HEALTHY",
+    "SEED_FIGURE",
+    "BadRecipe",
+    "Recipe",
+    "made",
+    "twin",
+    "without_drop",
+]
 
 
 class BadRecipe(ValueError):
     """A recipe that cannot be trained; the message names the field, the value and what would be allowed."""
+
+
+def made(recipe: type[Any], values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Any:
+    """`recipe(**values)` of a frozen dataclass, all its fields given: checked as ever, and made in half the time."""
+    new = object.__new__(recipe)
+    new.__dict__.update(values)
+    new.__post_init__()
+    return new
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ import json
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -39,7 +39,7 @@ import numpy as np
 from sim.catalogue import model
 from sim.conditioned import BadWant, NotFound, Want, conditioned, wants_of
 from sim.model import Model, Tier
-from sim.recipe import BadRecipe
+from sim.recipe import BadRecipe, made
 from sim.schedules import BadSchedule
 
 __all__ = ["EXAMPLES", "BadRecipeFile", "load", "sampler"]
@@ -154,13 +154,11 @@ def _wanted(
 
 
 def _changed(recipe: Any, changes: Mapping[str, Any], rng: np.random.Generator) -> Any:
-    return replace(
-        recipe,
-        **{
-            key: _changed(getattr(recipe, key), change, rng) if isinstance(change, dict) else change(rng)
-            for key, change in changes.items()
-        },
-    )
+    new = {
+        key: _changed(getattr(recipe, key), change, rng) if isinstance(change, dict) else change(rng)
+        for key, change in changes.items()
+    }
+    return made(type(recipe), {**vars(recipe), **new})
 
 
 def _distributions(recipe: type, table: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -54,10 +54,10 @@ Field = Callable[[str], np.ndarray]
 class Curves:
     """Expectations of many runs of equal length, each array of shape (runs, epochs).
 
-    `without_drop` has shape (runs, DROPS, epochs): R of the twin without `drop_1` and so on, R itself where there is no
-    such drop. `share` is the learning rate over its peak. `twins` are the risks of other twins, by the name of what was
-    changed; `objective` of shape (runs,) is what a penalty adds to the logged training loss, `reference` the loss of
-    the best model, where it is known.
+    `without_drop` has shape (runs, drops, epochs): R of the twin without `drop_1` and so on, up to the last one that
+    any of the recipes has; R itself where there is no such drop. `share` is the learning rate over its peak. `twins`
+    are the risks of other twins, by the name of what was changed; `objective` of shape (runs,) is what a penalty adds
+    to the logged training loss, `reference` the loss of the best model, where it is known.
     """
 
     share: np.ndarray
@@ -75,15 +75,19 @@ class Curves:
 
 
 def shares(c: Recipes, epochs: int) -> np.ndarray:
-    """The learning rate over its peak, then the same without each drop, shape (runs, 1 + DROPS, epochs)."""
+    """The learning rate over its peak, then the same without each drop, shape (runs, 1 + drops, epochs).
+
+    There are as many drops as the recipe with the most has.
+    """
     x = np.arange(epochs, dtype=np.float64)
-    runs = len(c["epochs"])
-    out = np.ones((runs, 1 + DROPS, epochs))
     milestones = np.stack([c[f"drop_{k + 1}"] for k in range(DROPS)], 1)
+    milestones = milestones[:, : int(np.flatnonzero(milestones.any(0)).max(initial=-1)) + 1]
+    runs, drops = milestones.shape
+    out = np.ones((runs, 1 + drops, epochs))
     rows = np.flatnonzero(milestones.any(1))
     if rows.size:
         m = np.where(milestones[rows] > 0, milestones[rows], np.inf)
-        past = x >= m[:, :, None]  # (rows, DROPS, epochs)
+        past = x >= m[:, :, None]  # (rows, drops, epochs)
         count = past.sum(1).astype(np.float64)
         later = np.where(m[:, None, :] > m[:, :, None], m[:, None, :], np.inf).min(2)
         kept = past & (x < later[:, :, None])  # from this drop to the next one the twin keeps the old rate
@@ -184,7 +188,7 @@ def expected(c: Recipes, epochs: int) -> Curves:
     rest = remembered + both
     risk = decayed + floors[:, 0] + rest + drift
     without = floors[:, 1:] + (decayed + (rest + drift))[:, None]
-    for k in range(DROPS if paced.size else 0):
+    for k in range(without.shape[1] if paced.size else 0):
         other = base(_clock(c, share[paced, 1 + k], paced, x), paced)
         without[paced, k] = other + floors[paced, 1 + k] + rest[paced] + drift[paced]
     same = (share[:, 1:] == share[:, :1]).all(2)

@@ -169,7 +169,7 @@ def label(exact: Exact) -> Events:
     if rows.size:
         curves = {k: v[rows] for k, v in exact.curves.items()}
         found = _label(table, exact, rows, curves)
-        possible = _possible(curves, found)
+        possible = _possible(curves, found, exact.drops[rows])
         some = np.stack(list(possible.values()))
         for i in np.flatnonzero(some.any(0)).tolist():
             among = {name for name, there in zip(possible, some[:, i].tolist(), strict=True) if there}
@@ -187,7 +187,7 @@ def _few(exact: Exact, curves: Mapping[str, np.ndarray], rows: np.ndarray, i: in
     return Expected(
         epochs=np.arange(1.0, curves["risk"].shape[1] + 1),
         learning_rate=exact.rates[rows[i]],
-        curves={name: curves[name][[i]] for name in names},
+        curves={name: curves[name][i : i + 1] for name in names},
         reference=None if np.isnan(reference) else reference,
     )
 
@@ -442,7 +442,7 @@ def _train_above_val(table: _Table, rows: np.ndarray, c: Mapping[str, np.ndarray
     )
 
 
-def _possible(c: Mapping[str, np.ndarray], rises: _Rises) -> dict[str, np.ndarray]:
+def _possible(c: Mapping[str, np.ndarray], rises: _Rises, drops: np.ndarray) -> dict[str, np.ndarray]:
     """In which runs each further phenomenon could be, by a condition that it needs, grey ones included."""
     risk, level = c["risk"], c["train_loss_eval"]
     runs, n = risk.shape
@@ -452,12 +452,7 @@ def _possible(c: Mapping[str, np.ndarray], rises: _Rises) -> dict[str, np.ndarra
     size = max(further.PLATEAU_EPOCHS, int(np.ceil(further.PLATEAU_SHARE * n)))
     still = np.zeros(runs, bool)
     if n >= size:
-        # like the two ends of a window, so are the ends of its halves
-        most, half = (further.PLATEAU_CHANGE / grey * descent)[:, None], size // 2
-        ends = risk[:, size - 1 :]
-        flat = (np.abs(ends - risk[:, : n - size + 1]) < most) & (
-            np.abs(ends - risk[:, half : half + ends.shape[1]]) < most
-        )
+        flat = further.moves(risk, size) < (further.PLATEAU_CHANGE / grey * descent)[:, None]
         coming = risk - np.minimum.accumulate(risk[:, ::-1], 1)[:, ::-1]
         still = (flat & (coming[:, size - 1 :] >= (grey * further.PLATEAU_TO_COME * descent)[:, None])).any(1)
     # spike: a peak over an evaluation shortly before it, to which the curve comes back
@@ -473,11 +468,16 @@ def _possible(c: Mapping[str, np.ndarray], rises: _Rises) -> dict[str, np.ndarra
         span = np.minimum(foot[:, None] + np.arange(before, further.SPIKE_BACK + 1), n - 1)
         back = risk[r[:, None], span].min(1) <= risk[r, foot] + further.SPIKE_LEFT * height
         spike[r[back & (height >= least[r, foot])]] = True
-    # oscillation: three swings up
+    # oscillation: three swings up at one rate
     steps = np.maximum(np.diff(risk, axis=1), 0.0)
-    tops = np.bincount(row, minlength=runs) + (risk[:, -1] > risk[:, -2])
+    tops = np.zeros((runs, n), bool)
+    tops[row, top] = True
+    borders = np.concatenate([np.where(drops > 1, drops, n), np.full((runs, 1), n)], 1)
+    up, at = np.arange(runs)[:, None], borders - 1  # where a stretch ends, the curve may be on its way up
+    tops[up, at] |= risk[up, at] > risk[up, at - 1]
+    most = _most_between(tops, borders)
     swing = grey * np.maximum(further.SWING_WIDTHS * c["noise_width"], further.SMALLEST * np.abs(risk)).min(1)
-    swinging = (tops >= further.SWINGS // 2) & (steps.sum(1) >= further.SWINGS // 2 * swing)
+    swinging = (most >= further.SWINGS // 2) & (steps.sum(1) >= further.SWINGS // 2 * swing)
     # blow-up
     blown = (level[:, -1] >= level[:, 0]) & (level[:, 1:] > level[:, :1]).any(1)
     # underfitting
@@ -505,11 +505,19 @@ def _possible(c: Mapping[str, np.ndarray], rises: _Rises) -> dict[str, np.ndarra
         Phenomenon.PLATEAU: still,
         Phenomenon.SPIKE: spike,
         Phenomenon.BLOW_UP: blown,
-        Phenomenon.OSCILLATION: swinging | (double & (tops >= further.SWINGS // 2)),
+        Phenomenon.OSCILLATION: swinging | (double & (most >= further.SWINGS // 2)),
         Phenomenon.UNDERFITTING: under,
         Phenomenon.DOUBLE_DESCENT: double,
         Phenomenon.DELAYED_GENERALIZATION: delayed,
     }
+
+
+def _most_between(there: np.ndarray, borders: np.ndarray) -> np.ndarray:
+    """The most that are `there`, shape (runs, n), before one of the `borders`, shape (runs, m), from the one before."""
+    so_far = np.cumsum(there, axis=1)
+    until = np.take_along_axis(so_far, np.sort(borders, axis=1) - 1, 1)
+    most: np.ndarray = np.diff(until, axis=1, prepend=0).max(axis=1)
+    return most
 
 
 def _events(table: _Table, runs: int, singly: Mapping[int, Sequence[Event]]) -> Events:

@@ -10,10 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from sim.recipe import BadRecipe
+from sim.recipe import BadRecipe, made
 from sim.schedules import Schedule
 
-__all__ = ["DROPS", "FIELDS", "Composed", "check_noise", "check_schedule", "columns_of", "recipes_of", "schedule_of"]
+__all__ = [
+    "DROPS",
+    "FIELDS",
+    "Composed",
+    "check_noise",
+    "check_schedule",
+    "columns_of",
+    "not_negative",
+    "positive",
+    "recipes_of",
+    "scalars",
+    "schedule_of",
+    "switches",
+]
 
 DROPS = 3  # a composed run has at most this many
 
@@ -104,24 +117,9 @@ class Composed:
             if not ok:
                 raise BadRecipe(f"{name}={getattr(self, name)!r}: allowed is {allowed}")
 
-        values = _values(self)
-        for name, value in zip(FIELDS, values, strict=True):
-            try:
-                finite = math.isfinite(value)
-            except (TypeError, OverflowError):
-                finite = False
-            allow(name, finite, "a finite number")
-        for name in _WHOLE:
-            allow(name, getattr(self, name) == int(getattr(self, name)), "a whole number")
+        for group in _GROUPS:
+            group.check(self, allow)
         allow("epochs", self.epochs >= 2, "2 or more")
-        for name in _POSITIVE:
-            allow(name, getattr(self, name) > 0, "above 0")
-        for name in _NOT_NEGATIVE:
-            allow(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("cosine", "logged"):
-            allow(name, getattr(self, name) in (0, 1), "0 or 1")
-        for name in ("double_descent", "top", "train_top"):
-            allow(name, 0 <= getattr(self, name) <= 1, "a share in [0, 1]")
         allow("tails", self.tails in (0, 1), "0 (normal) or 1 (Student's t with 4 degrees of freedom)")
         allow("swing_period", self.swing_period >= 2, "2 or more epochs")
         lowest = max(self.bayes, self.train_bayes) + self.underfit
@@ -146,6 +144,54 @@ class Composed:
 
 
 Allow = Callable[[str, object, str], None]
+
+
+class Group:
+    """Fields of which the same is asked; where all are fine, as they nearly always are, that is seen soon.
+
+    `fine` is asked of a tuple of values.
+    """
+
+    def __init__(self, names: Sequence[str], fine: Callable[[tuple[Any, ...]], bool], allowed: str) -> None:
+        self.names, self.fine, self.allowed = tuple(names), fine, allowed
+        self.values = attrgetter(*names)
+
+    def check(self, recipe: Any, allow: Allow) -> None:
+        """Refuse the first field that is not fine."""
+        values = self.values(recipe)
+        if not self._all(values):
+            for name, value in zip(self.names, values, strict=True):
+                allow(name, self._all((value,)), self.allowed)
+
+    def _all(self, values: tuple[Any, ...]) -> bool:
+        try:
+            return self.fine(values)
+        except (TypeError, OverflowError):
+            return False  # it is no number, or none that a float can hold
+
+
+def scalars(recipe: type[Any]) -> tuple[Group, Group]:
+    """What is asked of any recipe of scalars first."""
+    whole = [f.name for f in fields(recipe) if f.type == "int"]
+    return (
+        Group([f.name for f in fields(recipe)], lambda values: all(map(math.isfinite, values)), "a finite number"),
+        Group(whole, lambda values: values == tuple(map(int, values)), "a whole number"),
+    )
+
+
+def positive(names: Sequence[str]) -> Group:
+    """Fields that are above 0."""
+    return Group(names, lambda values: min(values) > 0, "above 0")
+
+
+def not_negative(names: Sequence[str]) -> Group:
+    """Fields that are 0 or more."""
+    return Group(names, lambda values: min(values) >= 0, "0 or more")
+
+
+def switches(names: Sequence[str]) -> Group:
+    """Fields that are 0 or 1."""
+    return Group(names, lambda values: {0, 1}.issuperset(values), "0 or 1")
 
 
 def check_noise(recipe: Any, allow: Allow) -> None:
@@ -186,7 +232,6 @@ def schedule_of(recipe: Any) -> Schedule:
 
 
 FIELDS = tuple(f.name for f in fields(Composed))
-_WHOLE = tuple(f.name for f in fields(Composed) if f.type == "int")
 _POSITIVE = (
     *("decay", "train_decay", "relax", "overfit_span", "drift_span", "overfit_shape", "learning_rate"),
     *("double_descent_span", "spike_span", "swing_span"),
@@ -197,7 +242,15 @@ _NOT_NEGATIVE = (
     *("spike_at", "swing", "swing_at", "blow_up_at", "blow_up_span", "slope", "objective", "noise"),
     *("accuracy_noise", "train_noise", "train_noise_ratio", "train_floor", "val_size"),
 )
-_values = attrgetter(*FIELDS)
+_GROUPS = (
+    *scalars(Composed),
+    positive(_POSITIVE),
+    not_negative(_NOT_NEGATIVE),
+    switches(("cosine", "logged")),
+    Group(
+        ("double_descent", "top", "train_top"), lambda values: 0 <= min(values) <= max(values) <= 1, "a share in [0, 1]"
+    ),
+)
 
 
 def columns_of(specs: Sequence[Any]) -> dict[str, np.ndarray]:
@@ -210,9 +263,7 @@ def columns_of(specs: Sequence[Any]) -> dict[str, np.ndarray]:
 
 def recipes_of(columns: Mapping[str, np.ndarray], recipe: type[Any] = Composed) -> list[Any]:
     """The recipes in such columns: `columns_of` backwards, each checked."""
+    names = tuple(f.name for f in fields(recipe))
     whole = {f.name for f in fields(recipe) if f.type == "int"}
-    out = []
-    for row in zip(*columns.values(), strict=True):
-        values = {k: int(v) if k in whole else float(v) for k, v in zip(columns, row, strict=True)}
-        out.append(recipe(**values))
-    return out
+    plain = [(columns[k].astype(int) if k in whole else columns[k].astype(float)).tolist() for k in names]
+    return [made(recipe, zip(names, row, strict=True)) for row in zip(*plain, strict=True)]

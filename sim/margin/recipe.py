@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
-from sim.composed.recipe import check_noise, check_schedule, schedule_of
+from sim.composed.recipe import check_noise, check_schedule, not_negative, positive, scalars, schedule_of, switches
 from sim.margin.dynamics import PARAMETERS
 from sim.recipe import BadRecipe
 from sim.schedules import Schedule
@@ -68,18 +67,9 @@ class Margin:
             if not ok:
                 raise BadRecipe(f"{name}={getattr(self, name)!r}: allowed is {allowed}")
 
-        for f in fields(self):
-            value = getattr(self, f.name)
-            allow(f.name, isinstance(value, (int, float)) and math.isfinite(value), "a finite number")
-            if f.type == "int":
-                allow(f.name, value == int(value), "a whole number")
+        for group in _GROUPS:
+            group.check(self, allow)
         allow("epochs", self.epochs >= 2, "2 or more")
-        for name in ("weight_decay", "gradient", "fast", "gate", "learning_rate"):
-            allow(name, getattr(self, name) > 0, "above 0")
-        for name in (*PARAMETERS, "noise", "accuracy_noise", "train_noise", "train_noise_ratio", "val_size"):
-            allow(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("cosine", "logged", "tails", "causes"):
-            allow(name, getattr(self, name) in (0, 1), "0 or 1")
         check_noise(self, allow)
         check_schedule(self, allow)
 
@@ -97,3 +87,11 @@ class Margin:
     def schedule(self) -> Schedule:
         """The schedule that the drops make, or the cosine, or the warm-up, stable and decay phases."""
         return schedule_of(self)
+
+
+_GROUPS = (
+    *scalars(Margin),
+    positive(("weight_decay", "gradient", "fast", "gate", "learning_rate")),
+    not_negative((*PARAMETERS, "noise", "accuracy_noise", "train_noise", "train_noise_ratio", "val_size")),
+    switches(("cosine", "logged", "tails", "causes")),
+)

@@ -38,7 +38,7 @@ def curves_of(c: Mapping[str, np.ndarray], epochs: int, twins: tuple[str, ...]) 
     run = trajectories(numbers, share[:, 0], never, whole=True)
     risk = run["risk"][:, 1:]
     milestones = np.stack([c[f"drop_{k + 1}"] for k in range(DROPS)], 1)
-    without = np.repeat(risk[:, None], DROPS, 1)
+    without = np.repeat(risk[:, None], share.shape[1] - 1, 1)
     row, drop = np.nonzero((share[:, 1:] != share[:, :1]).any(2))
     lanes = [(row, share[row, 1 + drop], never[row])]
     first = np.where(milestones > 0, milestones, np.inf).min(1)
