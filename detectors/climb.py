@@ -19,13 +19,13 @@ autocorrelation 0.8 nothing is promised; there the estimate itself is used, up t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from detectors.noise import Estimate, Noise, despike, estimate, moving_average, widths
+from detectors.noise import Estimate, Noise, despike, despike_ahead, estimate, measure_ahead, moving_average, widths
 from detectors.null import Table, read
 from detectors.remembered import remembered
 from detectors.shapes import Rise, rises
@@ -38,6 +38,7 @@ __all__ = [
     "bottom_bounds",
     "climb_statistic",
     "climbs",
+    "known_to_rise",
     "largest_climb",
     "scales",
 ]
@@ -85,7 +86,7 @@ def climbs(values: np.ndarray, alpha: float, cuts: Sequence[int] = ()) -> Climbs
     """
     n = values.shape[-1]
     values = despike(values)
-    estimates, width, ratios, unit = _ratios(values, cuts=list(cuts))
+    estimates, width, ratios, unit = _ratios(values, cuts)
     noise = tuple(e.one() for e in estimates)
     critical = table().critical(n, len(noise), alpha)
     found: list[Climb] = []
@@ -101,25 +102,39 @@ def climbs(values: np.ndarray, alpha: float, cuts: Sequence[int] = ()) -> Climbs
     return Climbs(table().p_value(n, len(noise), float(ratios.max())), tuple(found), float(smallest), width, noise)
 
 
-def ahead(series: np.ndarray, cuts: Sequence[int] = ()) -> None:
-    """Test series of shape (runs, n) with the same cuts at once, for `climbs` of each."""
+def ahead(series: np.ndarray, cuts: Sequence[Sequence[int]]) -> None:
+    """Test series of shape (runs, n), each with its cuts, at once, for `climbs` of each."""
     if SHORTEST <= series.shape[-1] <= LARGEST:
-        _ratios.ahead(despike(series), cuts=list(cuts))
+        despike_ahead(series)
+        smooth = [despike(values) for values in series]
+        measure_ahead(piece for values, at in zip(smooth, cuts, strict=True) for piece in _pieces(values, at))
+        width = [_noise(values, cuts=list(at))[1] for values, at in zip(smooth, cuts, strict=True)]
+        _largest_climbs.ahead(np.stack(smooth), np.stack(width))
 
 
-@remembered
 def _ratios(values: np.ndarray, cuts: Sequence[int]) -> tuple[tuple[Estimate, ...], np.ndarray, np.ndarray, np.ndarray]:
     """(noise, width at each value, largest climb of each scale in units, units) of despiked series, shape (..., n)."""
     n = values.shape[-1]
-    estimates, width = _noise(values, cuts)
+    estimates, width = _noise(values, cuts=list(cuts))
     unit = table().units(n, estimates[0].rho_upper, len(scales(n)))
-    return estimates, width, np.stack([largest_climb(values, width, m) for m in scales(n)], axis=-1) / unit, unit
+    return estimates, width, _largest_climbs(values, width) / unit, unit
 
 
+@remembered
+def _largest_climbs(values: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """The largest climb of each scale, shape (..., scales), in series of shape (..., n)."""
+    return np.stack([largest_climb(values, width, m) for m in scales(values.shape[-1])], axis=-1)
+
+
+def _pieces(values: np.ndarray, cuts: Sequence[int]) -> list[np.ndarray]:
+    """The pieces of series of shape (..., n)."""
+    return [values[..., lo:hi] for lo, hi in pairwise([0, *cuts, values.shape[-1]])]
+
+
+@remembered
 def _noise(values: np.ndarray, cuts: Sequence[int]) -> tuple[tuple[Estimate, ...], np.ndarray]:
     """The noise of each piece of series of shape (..., n), and its width at each value, shape (..., n)."""
-    borders = [0, *cuts, values.shape[-1]]
-    pieces = [values[..., lo:hi] for lo, hi in pairwise(borders)]
+    pieces = _pieces(values, cuts)
     estimates = estimate(*pieces)
     width = [e.sigma[..., None] * widths(e.growth, p.shape[-1]) for e, p in zip(estimates, pieces, strict=True)]
     return estimates, np.concatenate(width, axis=-1)
@@ -152,21 +167,36 @@ def bottom_bounds(values: np.ndarray, width: np.ndarray, rho: float, pieces: int
     rise, `lo` the latest start of a significant fall that starts before `hi` (a later one lies behind the top), each at
     `alpha` simultaneously over all places and scales.
     """
-    n = values.shape[-1]
-    lo, hi = 0, n - 1
-    falls = []
+    hi = known_to_rise(values, width, rho, pieces, alpha)
+    starts = [
+        np.flatnonzero((means - room)[:-m] > np.minimum.accumulate((means + room)[m:][::-1])[::-1])
+        for m, means, room in _means_with_room(values, width, rho, pieces, alpha)
+    ]
+    return max((int(at[at <= hi].max(initial=0)) for at in starts), default=0), hi
+
+
+def known_to_rise(values: np.ndarray, width: np.ndarray, rho: float, pieces: int, alpha: float) -> int:
+    """The earliest position of a series of shape (n,) by which a rise is significant, the last one for none.
+
+    As for `bottom_bounds`, of which it is the upper one.
+    """
+    hi = len(values) - 1
+    for m, means, room in _means_with_room(values, width, rho, pieces, alpha):
+        up = np.flatnonzero(means[m:] - room[m:] > np.minimum.accumulate((means + room)[:-m]))
+        hi = min(hi, int(up[0]) + 2 * m - 1) if up.size else hi
+    return hi
+
+
+def _means_with_room(
+    values: np.ndarray, width: np.ndarray, rho: float, pieces: int, alpha: float
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """At each scale m, the means of m values and by how much each may be off, at `alpha` simultaneously."""
+    n = len(values)
     if n >= SHORTEST:
         values = despike(values)
         least = table().units(n, np.asarray(rho), len(scales(n))) * table().critical(n, pieces, alpha)
         for m, height in zip(scales(n), least, strict=True):
-            means, room = moving_average(values, m), moving_average(width, m) * height / 2
-            up = np.flatnonzero(means[m:] - room[m:] > np.minimum.accumulate((means + room)[:-m]))
-            if up.size:
-                hi = min(hi, int(up[0]) + 2 * m - 1)
-            falls.append(np.flatnonzero((means - room)[:-m] > np.minimum.accumulate((means + room)[m:][::-1])[::-1]))
-        starts = np.concatenate(falls)
-        lo = int(starts[starts <= hi].max(initial=0))
-    return lo, hi
+            yield m, moving_average(values, m), moving_average(width, m) * height / 2
 
 
 def scales(n: int) -> list[int]:
@@ -211,7 +241,7 @@ def largest_climb(values: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
 
 def climb_statistic(values: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
     """The test's statistic for series of shape (..., n), shape (...); `cuts` as for `climbs`."""
-    statistic: np.ndarray = _ratios(despike(values), cuts=list(cuts))[2].max(axis=-1)
+    statistic: np.ndarray = _ratios(despike(values), cuts)[2].max(axis=-1)
     return statistic
 
 

@@ -140,13 +140,11 @@ class GeneralizationGap:
 
     def _known(self, after: np.ndarray, noise: Noise, size: int) -> int:
         """How many values after the onset were needed to be sure of it."""
-        means = np.cumsum(after) / np.arange(1, len(after) + 1)
-        for m in range(self.window, len(after)):
-            z = float(means[m - 1]) / noise.se_of_mean(m)
-            p = float(stdtr(max(noise.independent(m) - 1, 3.0), -z))
-            if p * (1 + np.log2(size / self.window)) <= self.alpha:
-                return m
-        return len(after)
+        m, se = np.arange(self.window, len(after)), noise.se_of_means(len(after))[self.window - 1 : -1]
+        freedom = np.maximum((noise.sigma / se) ** 2 - 1, 3.0)
+        p = stdtr(freedom, -np.cumsum(after)[self.window - 1 : -1] / m / se)
+        told = np.flatnonzero(p * (1 + np.log2(size / self.window)) <= self.alpha)
+        return int(m[told[0]]) if told.size else len(after)
 
 
 def _train_key(run: Run) -> str:
