@@ -19,7 +19,7 @@ autocorrelation 0.8 nothing is promised; there the estimate itself is used, up t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -149,11 +149,12 @@ def _rises(
     """
     start = np.arange(len(values) - m + 1)
     start = start[~np.any([(start < cut) & (cut < start + m) for cut in cuts], axis=0)] if len(cuts) else start
+    means, half = moving_average(values, m), moving_average(width, m) / 2
     out = []
-    for r in rises(moving_average(values, m)[start]):
+    for r in rises(means[start]):
         a, b = int(start[r.a]), int(start[r.b])
         if b - a >= m and r.prominence > least * width.min():
-            climb = float(largest_climb(values[a : b + m], width[a : b + m], m))
+            climb = float(_largest_ratio(means[a : b + 1], half[a : b + 1], m))
             if climb > least:
                 out.append((Rise(a + m // 2, b + m // 2, r.prominence), climb))
     return sorted(out, key=lambda item: -item[1])
@@ -168,10 +169,10 @@ def bottom_bounds(values: np.ndarray, width: np.ndarray, rho: float, pieces: int
     `alpha` simultaneously over all places and scales.
     """
     hi = known_to_rise(values, width, rho, pieces, alpha)
-    starts = [
-        np.flatnonzero((means - room)[:-m] > np.minimum.accumulate((means + room)[m:][::-1])[::-1])
-        for m, means, room in _means_with_room(values, width, rho, pieces, alpha)
-    ]
+    half, starts = table().critical(len(values), pieces, alpha) / 2, []
+    for m, means, unit in _means(values, width, rho):
+        low, high = means - half * unit, means + half * unit
+        starts.append(np.flatnonzero(low[:-m] > np.minimum.accumulate(high[m:][::-1])[::-1]))
     return max((int(at[at <= hi].max(initial=0)) for at in starts), default=0), hi
 
 
@@ -180,23 +181,22 @@ def known_to_rise(values: np.ndarray, width: np.ndarray, rho: float, pieces: int
 
     As for `bottom_bounds`, of which it is the upper one.
     """
-    hi = len(values) - 1
-    for m, means, room in _means_with_room(values, width, rho, pieces, alpha):
+    hi, half = len(values) - 1, table().critical(len(values), pieces, alpha) / 2
+    for m, means, unit in _means(values, width, rho):
+        room = half * unit
         up = np.flatnonzero(means[m:] - room[m:] > np.minimum.accumulate((means + room)[:-m]))
         hi = min(hi, int(up[0]) + 2 * m - 1) if up.size else hi
     return hi
 
 
-def _means_with_room(
-    values: np.ndarray, width: np.ndarray, rho: float, pieces: int, alpha: float
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """At each scale m, the means of m values and by how much each may be off, at `alpha` simultaneously."""
+@remembered
+def _means(values: np.ndarray, width: np.ndarray, rho: float) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """(m, means of m values, the unit of their climbs times their width) of each scale of a series of shape (n,)."""
     n = len(values)
-    if n >= SHORTEST:
-        values = despike(values)
-        least = table().units(n, np.asarray(rho), len(scales(n))) * table().critical(n, pieces, alpha)
-        for m, height in zip(scales(n), least, strict=True):
-            yield m, moving_average(values, m), moving_average(width, m) * height / 2
+    if n < SHORTEST:
+        return []
+    values, units = despike(values), table().units(n, np.asarray(rho), len(scales(n)))
+    return [(m, moving_average(values, m), moving_average(width, m) * u) for m, u in zip(scales(n), units, strict=True)]
 
 
 def scales(n: int) -> list[int]:
@@ -215,7 +215,11 @@ def largest_climb(values: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
     iteration of Dinkelbach (1967, Management Science 13): with the ratio so far as the price of the width, the best
     pair is one pass over the series.
     """
-    means, half = moving_average(values, m), moving_average(width, m) / 2
+    return _largest_ratio(moving_average(values, m), moving_average(width, m) / 2, m)
+
+
+def _largest_ratio(means: np.ndarray, half: np.ndarray, m: int) -> np.ndarray:
+    """The same of means of m values, and of half the mean widths."""
     a, b, u, v = means[..., :-m], means[..., m:], half[..., :-m], half[..., m:]
     shape = a.shape[:-1]
     a, b, u, v = (x.reshape(-1, x.shape[-1]) for x in (a, b, u, v))

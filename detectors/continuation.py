@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from detectors.noise import FEWEST, Estimate, estimate, measure_ahead
+from detectors.noise import FEWEST, Estimate, estimate, measure_ahead, se_of_mean
 from detectors.null import SMALLEST_P, critical, read_rows, upper_tail
 from detectors.remembered import remembered
 
@@ -102,6 +102,8 @@ def least_ratio(alpha: float, before: int, after: int, told: int) -> float:
 
 def _se(noise: Estimate, m: int) -> np.ndarray:
     """Standard error of the mean of `m` successive values, shape (...)."""
+    if not np.ndim(noise.rho_upper):
+        return np.asarray(noise.sigma * se_of_mean(float(noise.rho_upper), m))
     k = np.arange(1, m)
     grid, at = np.unique(noise.rho_upper, return_inverse=True)
     factor = np.sqrt((1 + 2 * np.sum((1 - k / m) * grid[:, None] ** k, axis=-1)) / m)

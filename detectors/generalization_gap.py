@@ -26,7 +26,7 @@ from scipy.special import stdtr, stdtrit
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, standard
 from detectors.climb import SHORTEST
-from detectors.noise import Noise, ahead, despike, moving_average, noise_of
+from detectors.noise import Noise, ahead, despike, moving_average, noise_of, smoothed
 from detectors.together import stacked
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
@@ -74,7 +74,7 @@ class GeneralizationGap:
         low, excess = self._excess(val, train)
         lowest = float(low)
         noise = noise_of(excess)
-        smooth = _smoothed(excess, self.window)
+        smooth = smoothed(excess, self.window)
         below = np.flatnonzero(~(smooth > 0))
         onset = int(below[-1]) + 1 if below.size else 0
         z = -float(stdtrit(max(noise.independent(len(val)) - 1, 3.0), self.alpha))
@@ -155,8 +155,3 @@ def _train_key(run: Run) -> str:
 def _earlier(train: np.ndarray) -> np.ndarray:
     """Logged training losses, shape (..., n), half an epoch earlier."""
     return np.concatenate([(train[..., :-1] + train[..., 1:]) / 2, train[..., -1:]], axis=-1)
-
-
-def _smoothed(values: np.ndarray, window: int) -> np.ndarray:
-    """Centred running means, the ends padded with the nearest one; shape (n,)."""
-    return np.pad(moving_average(values, window), (window // 2, window - 1 - window // 2), mode="edge")

@@ -49,6 +49,8 @@ __all__ = [
     "median",
     "moving_average",
     "noise_of",
+    "se_of_mean",
+    "smoothed",
     "widths",
 ]
 
@@ -90,7 +92,7 @@ class Noise:
 
     def se_of_mean(self, m: int) -> float:
         """Standard error of the mean of `m` successive values half-way."""
-        return self.sigma * _se_of_mean(self.rho_upper, m)
+        return self.sigma * se_of_mean(self.rho_upper, m)
 
     def se_of_means(self, n: int) -> np.ndarray:
         """Standard errors of the means of 1, 2, ... n successive values half-way, shape (n,)."""
@@ -109,7 +111,7 @@ class Noise:
 
 
 @lru_cache(maxsize=1 << 12)
-def _se_of_mean(rho: float, m: int) -> float:
+def se_of_mean(rho: float, m: int) -> float:
     """Standard error of the mean of `m` successive values of AR(1) noise of width 1."""
     k = np.arange(1, m)
     return float(np.sqrt((1 + 2 * np.sum((1 - k / m) * rho**k)) / m))
@@ -330,6 +332,12 @@ def moving_average(values: np.ndarray, m: int) -> np.ndarray:
     np.cumsum(values, axis=-1, out=total[..., 1:])
     means: np.ndarray = (total[..., m:] - total[..., :-m]) / m
     return means
+
+
+def smoothed(values: np.ndarray, window: int) -> np.ndarray:
+    """Centred means of `window` successive values of a series of shape (n,), the first and the last ones repeated."""
+    means = moving_average(values, window)
+    return np.concatenate([means[:1].repeat(window // 2), means, means[-1:].repeat(window - 1 - window // 2)])
 
 
 def floor(values: np.ndarray) -> np.ndarray:
