@@ -25,7 +25,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from detectors.noise import Estimate, Noise, despike, estimate, moving_average, widths
+from detectors.noise import Estimate, Noise, despike, despike_ahead, estimate, measure_ahead, moving_average, widths
 from detectors.null import Table, read
 from detectors.remembered import remembered
 from detectors.shapes import Rise, rises
@@ -38,6 +38,7 @@ __all__ = [
     "bottom_bounds",
     "climb_statistic",
     "climbs",
+    "known_to_rise",
     "largest_climb",
     "scales",
 ]
@@ -85,7 +86,7 @@ def climbs(values: np.ndarray, alpha: float, cuts: Sequence[int] = ()) -> Climbs
     """
     n = values.shape[-1]
     values = despike(values)
-    estimates, width, ratios, unit = _ratios(values, cuts=list(cuts))
+    estimates, width, ratios, unit = _ratios(values, cuts)
     noise = tuple(e.one() for e in estimates)
     critical = table().critical(n, len(noise), alpha)
     found: list[Climb] = []
@@ -101,25 +102,39 @@ def climbs(values: np.ndarray, alpha: float, cuts: Sequence[int] = ()) -> Climbs
     return Climbs(table().p_value(n, len(noise), float(ratios.max())), tuple(found), float(smallest), width, noise)
 
 
-def ahead(series: np.ndarray, cuts: Sequence[int] = ()) -> None:
-    """Test series of shape (runs, n) with the same cuts at once, for `climbs` of each."""
+def ahead(series: np.ndarray, cuts: Sequence[Sequence[int]]) -> None:
+    """Test series of shape (runs, n), each with its cuts, at once, for `climbs` of each."""
     if SHORTEST <= series.shape[-1] <= LARGEST:
-        _ratios.ahead(despike(series), cuts=list(cuts))
+        despike_ahead(series)
+        smooth = [despike(values) for values in series]
+        measure_ahead(piece for values, at in zip(smooth, cuts, strict=True) for piece in _pieces(values, at))
+        width = [_noise(values, cuts=list(at))[1] for values, at in zip(smooth, cuts, strict=True)]
+        _largest_climbs.ahead(np.stack(smooth), np.stack(width))
 
 
-@remembered
 def _ratios(values: np.ndarray, cuts: Sequence[int]) -> tuple[tuple[Estimate, ...], np.ndarray, np.ndarray, np.ndarray]:
     """(noise, width at each value, largest climb of each scale in units, units) of despiked series, shape (..., n)."""
     n = values.shape[-1]
-    estimates, width = _noise(values, cuts)
+    estimates, width = _noise(values, cuts=list(cuts))
     unit = table().units(n, estimates[0].rho_upper, len(scales(n)))
-    return estimates, width, np.stack([largest_climb(values, width, m) for m in scales(n)], axis=-1) / unit, unit
+    return estimates, width, _largest_climbs(values, width) / unit, unit
 
 
+@remembered
+def _largest_climbs(values: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """The largest climb of each scale, shape (..., scales), in series of shape (..., n)."""
+    return np.stack([largest_climb(values, width, m) for m in scales(values.shape[-1])], axis=-1)
+
+
+def _pieces(values: np.ndarray, cuts: Sequence[int]) -> list[np.ndarray]:
+    """The pieces of series of shape (..., n)."""
+    return [values[..., lo:hi] for lo, hi in pairwise([0, *cuts, values.shape[-1]])]
+
+
+@remembered
 def _noise(values: np.ndarray, cuts: Sequence[int]) -> tuple[tuple[Estimate, ...], np.ndarray]:
     """The noise of each piece of series of shape (..., n), and its width at each value, shape (..., n)."""
-    borders = [0, *cuts, values.shape[-1]]
-    pieces = [values[..., lo:hi] for lo, hi in pairwise(borders)]
+    pieces = _pieces(values, cuts)
     estimates = estimate(*pieces)
     width = [e.sigma[..., None] * widths(e.growth, p.shape[-1]) for e, p in zip(estimates, pieces, strict=True)]
     return estimates, np.concatenate(width, axis=-1)
@@ -134,11 +149,12 @@ def _rises(
     """
     start = np.arange(len(values) - m + 1)
     start = start[~np.any([(start < cut) & (cut < start + m) for cut in cuts], axis=0)] if len(cuts) else start
+    means, half = moving_average(values, m), moving_average(width, m) / 2
     out = []
-    for r in rises(moving_average(values, m)[start]):
+    for r in rises(means[start]):
         a, b = int(start[r.a]), int(start[r.b])
         if b - a >= m and r.prominence > least * width.min():
-            climb = float(largest_climb(values[a : b + m], width[a : b + m], m))
+            climb = float(_largest_ratio(means[a : b + 1], half[a : b + 1], m))
             if climb > least:
                 out.append((Rise(a + m // 2, b + m // 2, r.prominence), climb))
     return sorted(out, key=lambda item: -item[1])
@@ -152,21 +168,35 @@ def bottom_bounds(values: np.ndarray, width: np.ndarray, rho: float, pieces: int
     rise, `lo` the latest start of a significant fall that starts before `hi` (a later one lies behind the top), each at
     `alpha` simultaneously over all places and scales.
     """
-    n = values.shape[-1]
-    lo, hi = 0, n - 1
-    falls = []
-    if n >= SHORTEST:
-        values = despike(values)
-        least = table().units(n, np.asarray(rho), len(scales(n))) * table().critical(n, pieces, alpha)
-        for m, height in zip(scales(n), least, strict=True):
-            means, room = moving_average(values, m), moving_average(width, m) * height / 2
-            up = np.flatnonzero(means[m:] - room[m:] > np.minimum.accumulate((means + room)[:-m]))
-            if up.size:
-                hi = min(hi, int(up[0]) + 2 * m - 1)
-            falls.append(np.flatnonzero((means - room)[:-m] > np.minimum.accumulate((means + room)[m:][::-1])[::-1]))
-        starts = np.concatenate(falls)
-        lo = int(starts[starts <= hi].max(initial=0))
-    return lo, hi
+    hi = known_to_rise(values, width, rho, pieces, alpha)
+    half, starts = table().critical(len(values), pieces, alpha) / 2, []
+    for m, means, unit in _means(values, width, rho):
+        low, high = means - half * unit, means + half * unit
+        starts.append(np.flatnonzero(low[:-m] > np.minimum.accumulate(high[m:][::-1])[::-1]))
+    return max((int(at[at <= hi].max(initial=0)) for at in starts), default=0), hi
+
+
+def known_to_rise(values: np.ndarray, width: np.ndarray, rho: float, pieces: int, alpha: float) -> int:
+    """The earliest position of a series of shape (n,) by which a rise is significant, the last one for none.
+
+    As for `bottom_bounds`, of which it is the upper one.
+    """
+    hi, half = len(values) - 1, table().critical(len(values), pieces, alpha) / 2
+    for m, means, unit in _means(values, width, rho):
+        room = half * unit
+        up = np.flatnonzero(means[m:] - room[m:] > np.minimum.accumulate((means + room)[:-m]))
+        hi = min(hi, int(up[0]) + 2 * m - 1) if up.size else hi
+    return hi
+
+
+@remembered
+def _means(values: np.ndarray, width: np.ndarray, rho: float) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """(m, means of m values, the unit of their climbs times their width) of each scale of a series of shape (n,)."""
+    n = len(values)
+    if n < SHORTEST:
+        return []
+    values, units = despike(values), table().units(n, np.asarray(rho), len(scales(n)))
+    return [(m, moving_average(values, m), moving_average(width, m) * u) for m, u in zip(scales(n), units, strict=True)]
 
 
 def scales(n: int) -> list[int]:
@@ -185,7 +215,11 @@ def largest_climb(values: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
     iteration of Dinkelbach (1967, Management Science 13): with the ratio so far as the price of the width, the best
     pair is one pass over the series.
     """
-    means, half = moving_average(values, m), moving_average(width, m) / 2
+    return _largest_ratio(moving_average(values, m), moving_average(width, m) / 2, m)
+
+
+def _largest_ratio(means: np.ndarray, half: np.ndarray, m: int) -> np.ndarray:
+    """The same of means of m values, and of half the mean widths."""
     a, b, u, v = means[..., :-m], means[..., m:], half[..., :-m], half[..., m:]
     shape = a.shape[:-1]
     a, b, u, v = (x.reshape(-1, x.shape[-1]) for x in (a, b, u, v))
@@ -211,7 +245,7 @@ def largest_climb(values: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
 
 def climb_statistic(values: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
     """The test's statistic for series of shape (..., n), shape (...); `cuts` as for `climbs`."""
-    statistic: np.ndarray = _ratios(despike(values), cuts=list(cuts))[2].max(axis=-1)
+    statistic: np.ndarray = _ratios(despike(values), cuts)[2].max(axis=-1)
     return statistic
 
 

@@ -16,16 +16,17 @@ Limits: a curve that falls faster and faster before the drop.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from detectors.noise import FEWEST, Estimate, estimate
+from detectors.noise import FEWEST, Estimate, estimate, measure_ahead, se_of_mean
 from detectors.null import SMALLEST_P, critical, read_rows, upper_tail
 from detectors.remembered import remembered
 
-__all__ = ["AFTER", "BEFORE", "HORIZONS", "Sides", "continued", "least_ratio", "p_value"]
+__all__ = ["AFTER", "BEFORE", "HORIZONS", "Sides", "ahead", "continued", "least_ratio", "p_value"]
 
 LINE = 30  # values before the drop that give the slope of the line, and ...
 LEVEL = 15  # ... that give its level
@@ -53,9 +54,8 @@ def continued(left: np.ndarray, right: np.ndarray, *others: np.ndarray) -> Sides
 
     `others` are further pieces of the same runs: their noise helps to tell the memory.
     """
-    before, after = left[..., -BEFORE:], right[..., :AFTER]
-    further = [piece for piece in (after, *others) if piece.shape[-1] >= FEWEST]
-    told = estimate(before, *further, margin=MARGIN)
+    before, after, *_ = pieces = _pieces(left, right, *others)
+    told = estimate(before, *(piece for piece in pieces[1:] if piece.shape[-1] >= FEWEST), margin=MARGIN)
     noise = told[0], told[1] if after.shape[-1] >= FEWEST else told[0]
     size = before.shape[-1]
     w = min(LEVEL, size)
@@ -77,6 +77,16 @@ def continued(left: np.ndarray, right: np.ndarray, *others: np.ndarray) -> Sides
     return Sides(np.where(first > second, soon, later), np.maximum(first, second), np.minimum(a, b), noise)
 
 
+def ahead(sides: Iterable[Sequence[np.ndarray]]) -> None:
+    """Measure what `continued` is asked about many drops, each (left, right, *others), at once."""
+    measure_ahead(piece for side in sides for piece in _pieces(*side) if len(piece) >= FEWEST)
+
+
+def _pieces(left: np.ndarray, right: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The pieces from which the noise is told."""
+    return left[..., -BEFORE:], right[..., :AFTER], *others
+
+
 def p_value(ratio: float, before: int, after: int, told: int) -> float:
     """The chance of a ratio of this size at one null drop with so many values on either side.
 
@@ -92,6 +102,8 @@ def least_ratio(alpha: float, before: int, after: int, told: int) -> float:
 
 def _se(noise: Estimate, m: int) -> np.ndarray:
     """Standard error of the mean of `m` successive values, shape (...)."""
+    if not np.ndim(noise.rho_upper):
+        return np.asarray(noise.sigma * se_of_mean(float(noise.rho_upper), m))
     k = np.arange(1, m)
     grid, at = np.unique(noise.rho_upper, return_inverse=True)
     factor = np.sqrt((1 + 2 * np.sum((1 - k / m) * grid[:, None] ** k, axis=-1)) / m)

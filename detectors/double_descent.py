@@ -23,7 +23,7 @@ import numpy as np
 from detectors.claims import Claim, KnownAt, Monotone, standard
 from detectors.climb import SHORTEST
 from detectors.rising import RisingStretch, ahead, rising
-from detectors.segments import cut, stacked_by_drops
+from detectors.segments import cut, stacked_with_drops
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["DoubleDescent"]
@@ -50,7 +50,7 @@ class DoubleDescent:
 
     def ahead(self, runs: Sequence[Run]) -> None:
         """Measure many runs at once, for `detect` of each."""
-        for drops, (val,) in stacked_by_drops(runs, "val_loss"):
+        for drops, (val,) in stacked_with_drops(runs, "val_loss"):
             ahead(val, drops)
 
     def detect(self, run: Run) -> Verdict:

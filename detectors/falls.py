@@ -82,7 +82,7 @@ def sudden_falls(run: Run, alpha: float) -> list[SuddenFall]:
         rows = np.searchsorted(run.epochs, epochs)
         steps = _steps(values)
         gaps = np.diff(epochs)
-        gap = np.pad(gaps > GAP * median(gaps), 1, constant_values=True)  # just before each place
+        gap = np.concatenate([[True], gaps > GAP * median(gaps), [True]])  # just before each place
         places = np.flatnonzero(np.isfinite(steps.statistic) & ~gap)
         largest = float(steps.statistic[places].max(initial=-np.inf))
         if min(1.0, _p_value(len(values), largest) * len(series)) > alpha:  # nor is any other one

@@ -26,7 +26,7 @@ from scipy.special import stdtr, stdtrit
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, standard
 from detectors.climb import SHORTEST
-from detectors.noise import Noise, ahead, despike, moving_average, noise_of
+from detectors.noise import Noise, ahead, despike, moving_average, noise_of, smoothed
 from detectors.together import stacked
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
@@ -74,7 +74,7 @@ class GeneralizationGap:
         low, excess = self._excess(val, train)
         lowest = float(low)
         noise = noise_of(excess)
-        smooth = _smoothed(excess, self.window)
+        smooth = smoothed(excess, self.window)
         below = np.flatnonzero(~(smooth > 0))
         onset = int(below[-1]) + 1 if below.size else 0
         z = -float(stdtrit(max(noise.independent(len(val)) - 1, 3.0), self.alpha))
@@ -140,13 +140,11 @@ class GeneralizationGap:
 
     def _known(self, after: np.ndarray, noise: Noise, size: int) -> int:
         """How many values after the onset were needed to be sure of it."""
-        means = np.cumsum(after) / np.arange(1, len(after) + 1)
-        for m in range(self.window, len(after)):
-            z = float(means[m - 1]) / noise.se_of_mean(m)
-            p = float(stdtr(max(noise.independent(m) - 1, 3.0), -z))
-            if p * (1 + np.log2(size / self.window)) <= self.alpha:
-                return m
-        return len(after)
+        m, se = np.arange(self.window, len(after)), noise.se_of_means(len(after))[self.window - 1 : -1]
+        freedom = np.maximum((noise.sigma / se) ** 2 - 1, 3.0)
+        p = stdtr(freedom, -np.cumsum(after)[self.window - 1 : -1] / m / se)
+        told = np.flatnonzero(p * (1 + np.log2(size / self.window)) <= self.alpha)
+        return int(m[told[0]]) if told.size else len(after)
 
 
 def _train_key(run: Run) -> str:
@@ -157,8 +155,3 @@ def _train_key(run: Run) -> str:
 def _earlier(train: np.ndarray) -> np.ndarray:
     """Logged training losses, shape (..., n), half an epoch earlier."""
     return np.concatenate([(train[..., :-1] + train[..., 1:]) / 2, train[..., -1:]], axis=-1)
-
-
-def _smoothed(values: np.ndarray, window: int) -> np.ndarray:
-    """Centred running means, the ends padded with the nearest one; shape (n,)."""
-    return np.pad(moving_average(values, window), (window // 2, window - 1 - window // 2), mode="edge")

@@ -28,8 +28,8 @@ import numpy as np
 from detectors.claims import Claim, FalseAlarms, standard
 from detectors.climb import SHORTEST
 from detectors.noise import despike
-from detectors.rising import RisingStretch, ahead, levels, rising
-from detectors.segments import cut, stacked_by_drops
+from detectors.rising import RisingStretch, ahead, levels, levels_ahead, rising
+from detectors.segments import cut, stacked_with_drops
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["LossAccuracyDivergence"]
@@ -57,9 +57,9 @@ class LossAccuracyDivergence:
 
     def ahead(self, runs: Sequence[Run]) -> None:
         """Measure many runs at once, for `detect` of each."""
-        for drops, (val, accuracy) in stacked_by_drops(runs, "val_loss", "val_accuracy"):
+        for drops, (val, accuracy) in stacked_with_drops(runs, "val_loss", "val_accuracy"):
             ahead(val, drops)
-            despike.ahead(accuracy)
+            levels_ahead(val, drops, accuracy, self.alpha, self.level)
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss over which validation accuracy does not fall."""

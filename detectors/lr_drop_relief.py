@@ -26,10 +26,11 @@ import numpy as np
 from detectors.claims import Claim, FalseAlarms, standard
 from detectors.climb import SHORTEST as SHORTEST_RISE
 from detectors.continuation import AFTER, BEFORE, HORIZONS, continued, least_ratio, p_value
+from detectors.continuation import ahead as continued_ahead
 from detectors.falls import SHORTEST
 from detectors.noise import FEWEST, Noise, despike, moving_average
 from detectors.rising import ahead, rising
-from detectors.segments import cut, segments, stacked_by_drops
+from detectors.segments import cut, segments, stacked_with_drops
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["LrDropRelief"]
@@ -54,13 +55,14 @@ class LrDropRelief:
 
     def ahead(self, runs: Sequence[Run]) -> None:
         """Measure many runs at once, for `detect` of each."""
-        for drops, (val,) in stacked_by_drops(runs, "val_loss"):
+        asked: list[tuple[np.ndarray, ...]] = []
+        for drops, (val,) in stacked_with_drops(runs, "val_loss"):
             ahead(val, drops)
-            smooth = despike(val)
-            pieces = segments(val.shape[-1], drops)
-            for (before, d), (_, end) in pairwise(pieces):
-                if _enough(before, d, end):
-                    continued.ahead(*_around(smooth, pieces, before, d, end))
+            for values, at in zip(val, drops, strict=True):
+                pieces = segments(len(values), at)
+                sides = [(before, d, end) for (before, d), (_, end) in pairwise(pieces) if _enough(before, d, end)]
+                asked += [_around(despike(values), pieces, *side) for side in sides]
+        continued_ahead(asked)
 
     def detect(self, run: Run) -> Verdict:
         """Drops after which validation loss is below the line that it was on."""

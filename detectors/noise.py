@@ -11,13 +11,18 @@ less surely), and V_1 then gives the width. The growth is that of a gamma regres
 shrunk towards none by what it is worth in so many values. Where a curve begins steeply, its second differences are all
 of one sign: that head is left out, at each lag its own.
 
-Everything works along the last axis, so that many runs are measured at once.
+Everything works along the last axis, so that many runs are measured at once, and so are series of different lengths,
+padded behind: sums are taken one value after the other, to which zeros add nothing, so that what is said of a series is
+the same, to the bit, in any company.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -35,13 +40,17 @@ __all__ = [
     "ahead",
     "clipped_mean_square",
     "despike",
+    "despike_ahead",
     "estimate",
     "floor",
     "likeliest",
     "mean_square",
+    "measure_ahead",
     "median",
     "moving_average",
     "noise_of",
+    "se_of_mean",
+    "smoothed",
     "widths",
 ]
 
@@ -65,6 +74,7 @@ LOG_WIDTH = 1.2  # squared error of the logarithm of a width told from one value
 FLOOR = 1e-4  # of the interquartile range, and ...
 ROUNDING = 1e-7  # ... of the level: no log resolves less
 TINY = np.finfo(float).tiny
+LIKE = np.array([*(k * 2**i for i in range(2, 24) for k in (2, 3))])  # lengths at which others begin to be padded
 
 
 @dataclass(frozen=True)
@@ -82,8 +92,14 @@ class Noise:
 
     def se_of_mean(self, m: int) -> float:
         """Standard error of the mean of `m` successive values half-way."""
-        k = np.arange(1, m)
-        return float(self.sigma * np.sqrt((1 + 2 * np.sum((1 - k / m) * self.rho_upper**k)) / m))
+        return self.sigma * se_of_mean(self.rho_upper, m)
+
+    def se_of_means(self, n: int) -> np.ndarray:
+        """Standard errors of the means of 1, 2, ... n successive values half-way, shape (n,)."""
+        m, k = np.arange(1, n + 1), np.arange(n)
+        powers = np.where(k > 0, self.rho_upper**k, 0.0)
+        se: np.ndarray = self.sigma * np.sqrt((1 + 2 * (np.cumsum(powers) - np.cumsum(k * powers) / m)) / m)
+        return se
 
     def independent(self, m: int) -> float:
         """How many independent values `m` successive ones are worth for a mean."""
@@ -92,6 +108,13 @@ class Noise:
     def widths(self, n: int) -> np.ndarray:
         """The width at each value of the series of n that this noise was told from, shape (n,)."""
         return self.sigma * widths(np.asarray(self.growth), n)
+
+
+@lru_cache(maxsize=1 << 12)
+def se_of_mean(rho: float, m: int) -> float:
+    """Standard error of the mean of `m` successive values of AR(1) noise of width 1."""
+    k = np.arange(1, m)
+    return float(np.sqrt((1 + 2 * np.sum((1 - k / m) * rho**k)) / m))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +138,29 @@ def noise_of(values: np.ndarray) -> Noise:
     return e.one()
 
 
-def ahead(series: np.ndarray) -> None:
-    """Measure series of shape (runs, n), n >= FEWEST, at once, for `noise_of` and `despike` of each."""
-    despike.ahead(series)
-    estimate.ahead(despike(series))
+def ahead(series: Iterable[np.ndarray]) -> None:
+    """Measure series of shapes (n_i,), n_i >= FEWEST, at once, for `noise_of` and `despike` of each."""
+    series = list(series)
+    despike_ahead(series)
+    measure_ahead([despike(values) for values in series])
+
+
+def despike_ahead(series: Iterable[np.ndarray]) -> None:
+    """Set the outliers of series of shapes (n_i,) aside at once, for `despike` of each."""
+
+    def clean(alike: list[np.ndarray]) -> Iterator[np.ndarray]:
+        return (row[: len(values)].copy() for row, values in zip(_despiked(*_padded(alike)), alike, strict=True))
+
+    despike.ahead_by(partial(_by_like_length, clean), (values for values in series if len(values) > 2 * BESIDE))
+
+
+def measure_ahead(pieces: Iterable[np.ndarray], longest: int = LAGS[-1]) -> None:
+    """Measure pieces of shapes (n_i,), n_i >= FEWEST, at once, for `estimate` of them, outliers set aside before."""
+
+    def measure(alike: list[np.ndarray]) -> Iterator[_Measured]:
+        return _measured_in_rows(*_padded(alike), longest).rows()
+
+    _measured.ahead_by(partial(_by_like_length, measure), pieces, longest=longest)
 
 
 @remembered
@@ -129,29 +171,89 @@ def estimate(*pieces: np.ndarray, margin: float = RHO_MARGIN, longest: int = LAG
     the square root of the number of values above the estimate. No lag is more than `longest`: in long ones the sharp
     corner of a curve passes for memory.
     """
-    measured = []
+    measured = [_measured(piece, longest=longest) for piece in pieces]
     misfit: np.ndarray | float = 0.0
     total = 0
-    for piece in pieces:
-        n, least = piece.shape[-1], floor(piece)
-        growth = _growth(piece, least)
-        lags = [k for k in _lags(n) if k <= longest]
-        relative = widths(-growth, n)
-        v = np.stack([_behind_head(piece, k, relative, least) for k in lags], axis=-1)
-        measured.append((v[..., 0], growth, least))
-        if len(lags) > 1:
-            misfit = misfit + n * _misfit(np.log(np.maximum(v, TINY)), lags)
-            total += n
+    for piece, m in zip(pieces, measured, strict=True):
+        if m.misfit is not None:
+            misfit = misfit + piece.shape[-1] * m.misfit
+            total += piece.shape[-1]
     rho = RHO_GRID[np.argmin(misfit, axis=-1)] if total else np.full(pieces[0].shape[:-1], RHO_UNKNOWN)
     above = np.minimum(rho + margin / np.sqrt(total or max(p.shape[-1] for p in pieces)), RHO_PROMISED)
     upper = np.maximum(above, np.minimum(rho, RHO_MOST))
     share = 6 - 8 * upper + 2 * upper**2
-    return tuple(Estimate(np.maximum(np.sqrt(v / share), least), rho, upper, growth) for v, growth, least in measured)
+    return tuple(Estimate(np.maximum(np.sqrt(m.square / share), m.least), rho, upper, m.growth) for m in measured)
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What is told of series one by one: `square` is V_1, `misfit` that of each autocorrelation, None with one lag."""
+
+    square: np.ndarray
+    growth: np.ndarray
+    least: np.ndarray
+    misfit: np.ndarray | None
+
+    def rows(self) -> Iterator[_Measured]:
+        """One by one."""
+        misfit = self.misfit if self.misfit is not None else [None] * len(self.square)
+        return map(_Measured, self.square, self.growth, self.least, misfit)
+
+
+@remembered
+def _measured(piece: np.ndarray, longest: int) -> _Measured:
+    """Of series of shape (..., n): the answers have shape (...), the misfit (..., RHO_GRID)."""
+    *shape, n = piece.shape
+    rows = piece.reshape(-1, n)
+    m = _measured_in_rows(rows, np.full(len(rows), n), longest)
+    misfit = m.misfit if m.misfit is None else m.misfit.reshape(*shape, -1)
+    return _Measured(m.square.reshape(shape), m.growth.reshape(shape), m.least.reshape(shape), misfit)
+
+
+def _measured_in_rows(values: np.ndarray, sizes: np.ndarray, longest: int) -> _Measured:
+    """Of the first `sizes` values of series of shape (runs, n), all long enough for the same lags."""
+    lags = [k for k in _lags(int(sizes.min())) if k <= longest]
+    resolution, step = _resolution(values, sizes)
+    least = np.maximum(resolution, step / np.sqrt(12))
+    growth = _growth(values, sizes, least)
+    relative = _widths(-growth, sizes, values.shape[-1])
+    v = np.stack([_behind_head(values, sizes, k, relative, least) for k in lags], axis=-1)
+    misfit = _misfit(np.log(np.maximum(v, TINY)), lags) if len(lags) > 1 else None
+    return _Measured(v[:, 0], growth, least, misfit)
+
+
+def _by_like_length(measure: Callable[[list[np.ndarray]], Iterable[Any]], series: list[np.ndarray]) -> list[Any]:
+    """What `measure` gives of series of shapes (n_i,), in order; it is given those that are about as long.
+
+    None of them is half as long again as another, or has other lags.
+    """
+    order = sorted(range(len(series)), key=lambda i: len(series[i]))
+    answers: list[Any] = [None] * len(series)
+    for _, alike in groupby(order, lambda i: int(np.searchsorted(LIKE, len(series[i]), side="right"))):
+        places = list(alike)
+        for i, given in zip(places, measure([series[i] for i in places]), strict=True):
+            answers[i] = given
+    return answers
+
+
+def _padded(series: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(series of shapes (n_i,) padded behind by their largest value, shape (runs, n); their sizes, shape (runs,))."""
+    sizes = np.array([len(values) for values in series])
+    rows = np.empty((len(series), int(sizes.max())))
+    for row, values in zip(rows, series, strict=True):
+        row[: len(values)] = values
+        row[len(values) :] = values.max()
+    return rows, sizes
 
 
 def widths(growth: np.ndarray, n: int) -> np.ndarray:
     """Widths at each of n values over that half-way, shape (..., n)."""
-    relative: np.ndarray = np.exp(growth[..., None] * ((np.arange(n) + 0.5) / n - 0.5))
+    return _widths(growth, np.asarray(n), n)
+
+
+def _widths(growth: np.ndarray, sizes: np.ndarray, n: int) -> np.ndarray:
+    """Likewise of series of `sizes`, shape (...), at n values."""
+    relative: np.ndarray = np.exp(growth[..., None] * ((np.arange(n) + 0.5) / sizes[..., None] - 0.5))
     return relative
 
 
@@ -200,15 +302,23 @@ def despike(values: np.ndarray) -> np.ndarray:
     neighbours on either side: no trend makes it do so, and three outliers in a row cannot hide each other. Beyond its
     ends the curve is taken to go on falling. (Winsorising by local order statistics; cf. Hampel's filter, 1974.)
     """
-    if values.shape[-1] < 2 * BESIDE + 1:
-        return values
-    side = (*values.shape[:-1], BESIDE)
-    padded = np.concatenate([np.full(side, np.inf), values, np.full(side, -np.inf)], axis=-1)
     n = values.shape[-1]
-    beside = np.stack([padded[..., i : i + n] for i in range(2 * BESIDE + 1) if i != BESIDE], axis=-1)
+    if n <= 2 * BESIDE:
+        return values
+    rows = values.reshape(-1, n)
+    return _despiked(rows, np.full(len(rows), n)).reshape(values.shape)
+
+
+def _despiked(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The same of the first `sizes` values, more than 2 BESIDE, of series of shape (runs, n)."""
+    runs, n = values.shape
+    side = (runs, BESIDE)
+    inside = np.where(np.arange(n) < sizes[:, None], values, -np.inf)
+    beyond = np.concatenate([np.full(side, np.inf), inside, np.full(side, -np.inf)], axis=-1)
+    beside = np.stack([beyond[:, i : i + n] for i in range(2 * BESIDE + 1) if i != BESIDE], axis=-1)
     middle = np.partition(beside, [BESIDE - 1, BESIDE], axis=-1)
-    jitter = _spread(np.abs(_second_differences(values, 1))) / np.sqrt(6)
-    least, step = _resolution(values)
+    jitter = _spread(np.abs(_second_differences(values, 1)), sizes - 2) / np.sqrt(6)
+    least, step = _resolution(values, sizes)
     room = OUTLIER * np.maximum(jitter, least)
     steps = np.maximum(np.ceil(room / np.where(step > 0, step, 1.0)), 2)  # rounded values stay on their grid
     room = np.where(step > 0, steps * step, room)[..., None]
@@ -224,57 +334,74 @@ def moving_average(values: np.ndarray, m: int) -> np.ndarray:
     return means
 
 
+def smoothed(values: np.ndarray, window: int) -> np.ndarray:
+    """Centred means of `window` successive values of a series of shape (n,), the first and the last ones repeated."""
+    means = moving_average(values, window)
+    return np.concatenate([means[:1].repeat(window // 2), means, means[-1:].repeat(window - 1 - window // 2)])
+
+
 def floor(values: np.ndarray) -> np.ndarray:
     """The least width, shape (...), that noise in series of shape (..., n) can have: no log resolves less.
 
     Values rounded to a step have at least the noise of the rounding, whose variance is a twelfth of its square.
     """
-    least, step = _resolution(values)
-    return np.asarray(np.maximum(least, step / np.sqrt(12)))
+    *shape, n = values.shape
+    rows = values.reshape(-1, n)
+    least, step = _resolution(rows, np.full(len(rows), n))
+    return np.asarray(np.maximum(least, step / np.sqrt(12))).reshape(shape)
 
 
-def _resolution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(the least width of noise, the step to which the values are rounded, 0 for none), each of shape (...)."""
-    n = values.shape[-1]
+def _resolution(values: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(the least width of noise, the step to which the values are rounded, 0 for none), each of shape (runs,).
+
+    Of the first `sizes` values of series of shape (runs, n); the others, where there are any, are the largest.
+    """
+    runs, n = np.arange(len(values)), values.shape[-1]
     ordered = np.sort(values, axis=-1)
-    low, high = ordered[..., n // 4], ordered[..., 3 * n // 4]
+    low, high = ordered[runs, sizes // 4], ordered[runs, 3 * sizes // 4]
     least: np.ndarray = FLOOR * (high - low) + ROUNDING * np.abs(low) + TINY
     gaps = np.diff(ordered, axis=-1)
-    same = gaps <= least[..., None]
+    same = gaps <= least[:, None]
     step = np.where(same, np.inf, gaps).min(axis=-1, initial=np.inf)
-    ties = same.sum(axis=-1)
-    rounded = (ties >= n / 4) & (n - 1 - ties >= DISTINCT)  # so many ties are no accident, and no staircase has them
+    ties = same.sum(axis=-1) - (n - sizes)
+    rounded = (ties >= sizes / 4) & (sizes - 1 - ties >= DISTINCT)  # no accident, and no staircase has so many
     return least, np.where(rounded, step, 0.0)
 
 
-def _growth(values: np.ndarray, least: np.ndarray) -> np.ndarray:
-    """Logarithm of the factor by which the noise grows over series of shape (..., n), shape (...), shrunk."""
+def _growth(values: np.ndarray, sizes: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Logarithm of the factor by which the noise grows over the first `sizes` values, shape (runs,), shrunk."""
     n = values.shape[-1]
     d = _second_differences(values, 1)
-    body = _body(d)
-    count = body.sum(axis=-1, keepdims=True)
-    time = (np.arange(1, n - 1) + 0.5) / n - 0.5
-    centred = np.where(body, time - (time * body).sum(axis=-1, keepdims=True) / count, 0.0)
-    spread = (centred**2).sum(axis=-1)
+    body = _body(d, sizes - 2)
+    count = body.sum(axis=-1)[:, None]
+    time = (np.arange(1, n - 1) + 0.5) / sizes[:, None] - 0.5
+    centred = np.where(body, time - _total(time * body)[:, None] / count, 0.0)
+    spread = _total(centred**2)
     d = np.abs(d)
-    growth = np.zeros(values.shape[:-1])
+    growth = np.zeros(len(values))
     for _ in range(STEPS):  # Fisher scoring: the logarithm of the squares' mean grows by twice the growth
-        square = _clipped(d * widths(-growth, n)[..., 1:-1], least) ** 2
+        square = _clipped(d * _widths(-growth, sizes, n)[:, 1:-1], sizes - 2, least) ** 2
         square = np.where(body, square, 0.0)  # what lies in the head may be larger by any factor
-        mean = np.maximum(square.sum(axis=-1, keepdims=True) / count, TINY)
-        growth = growth + 0.5 * (centred * (square / mean)).sum(axis=-1) / spread
+        mean = np.maximum(_total(square)[:, None] / count, TINY)
+        growth = growth + 0.5 * _total(centred * (square / mean)) / spread
         growth = np.minimum(np.maximum(growth, -GROWTH_MOST), GROWTH_MOST)
     shrunk: np.ndarray = growth * GROWTH_PRIOR**2 / (GROWTH_PRIOR**2 + LOG_WIDTH / spread)
     return shrunk
 
 
-def _behind_head(values: np.ndarray, k: int, relative: np.ndarray, least: np.ndarray) -> np.ndarray:
-    """V_k of the second differences times `relative`, shape (..., n), without the head of the curve, shape (...)."""
+def _behind_head(values: np.ndarray, sizes: np.ndarray, k: int, relative: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """V_k of the second differences times `relative`, shape (runs, n), without the head of the curve, shape (runs,)."""
     d = _second_differences(values, k)
-    body = _body(d)
-    d = np.abs(d) * relative[..., k:-k]
-    square: np.ndarray = (_clipped(d, least) ** 2 * body).sum(axis=-1) / body.sum(axis=-1)
+    body = _body(d, sizes - 2 * k)
+    d = np.abs(d) * relative[:, k:-k]
+    square: np.ndarray = _total(_clipped(d, sizes - 2 * k, least) ** 2 * body) / body.sum(axis=-1)
     return square
+
+
+def _total(values: np.ndarray) -> np.ndarray:
+    """Sums of series of shape (..., n), one value after the other: zeros behind add nothing, to the bit."""
+    total: np.ndarray = np.cumsum(values, axis=-1)[..., -1]
+    return total
 
 
 def _second_differences(values: np.ndarray, k: int) -> np.ndarray:
@@ -283,34 +410,43 @@ def _second_differences(values: np.ndarray, k: int) -> np.ndarray:
     return d
 
 
-def _body(differences: np.ndarray) -> np.ndarray:
-    """Which of the second differences, shape (..., n), lie behind the steep convex start; at least half of them do.
+def _body(differences: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Which of the first `sizes` second differences, shape (runs, n), lie behind the steep convex start.
 
-    The start ends where the sum of their signs, less what noise might gain, was largest.
+    The start ends where the sum of their signs, less what noise might gain, was largest; at least half lie behind it.
     """
-    total = np.cumsum(np.sign(differences) - HEAD, axis=-1)[..., : differences.shape[-1] // 2]
-    if not total.shape[-1]:
-        return np.ones(differences.shape, bool)
-    last = np.argmax(total, axis=-1)[..., None]
-    steep = total.max(axis=-1, keepdims=True) > 0
-    body: np.ndarray = ~steep | (np.arange(differences.shape[-1]) > last)
+    n = differences.shape[-1]
+    place, half = np.arange(n), sizes[:, None] // 2
+    total = np.cumsum(np.sign(differences) - HEAD, axis=-1)
+    total = np.where(place < half, total, -np.inf)
+    steep = total.max(axis=-1, initial=-np.inf) > 0
+    last = np.where(steep, np.argmax(total, axis=-1), -1)[:, None]
+    body: np.ndarray = (place > last) & (place < sizes[:, None])
     return body
 
 
-def _clipped(differences: np.ndarray, least: np.ndarray) -> np.ndarray:
-    """Absolute `differences`, shape (..., n), no larger than noise makes them; `least` is its least width."""
-    spread = np.maximum(_spread(differences), np.sqrt(6) * least)
-    clipped: np.ndarray = np.minimum(differences, CLIP * spread[..., None])
+def _clipped(differences: np.ndarray, sizes: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Absolute `differences`, shape (runs, n), no larger than noise makes them; `least` is its least width."""
+    spread = np.maximum(_spread(differences, sizes), np.sqrt(6) * least)
+    clipped: np.ndarray = np.minimum(differences, CLIP * spread[:, None])
     return clipped
 
 
-def _spread(differences: np.ndarray) -> np.ndarray:
-    """Robust standard deviation of absolute `differences`, shape (..., n); the plain one where most of them are 0."""
-    half = differences.shape[-1] // 2
-    middle = np.partition(differences, half, axis=-1)[..., half]  # many times as fast as a median of NumPy's
+def _spread(differences: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Robust standard deviation of the first `sizes` absolute differences, shape (runs, n), shape (runs,).
+
+    The plain one where most of them are 0.
+    """
+    runs, n = differences.shape
+    if (sizes == n).all():
+        middle = np.partition(differences, n // 2, axis=-1)[:, n // 2]  # many times as fast as a median of NumPy's
+    else:
+        inside = np.arange(n) < sizes[:, None]
+        middle = np.sort(np.where(inside, differences, np.inf), axis=-1)[np.arange(runs), sizes // 2]
     if np.all(middle > 0):
         return np.asarray(1.4826 * middle)
-    return np.where(middle > 0, 1.4826 * middle, np.sqrt(np.mean(differences**2, axis=-1)))
+    squares = np.where(np.arange(n) < sizes[:, None], differences**2, 0.0)
+    return np.where(middle > 0, 1.4826 * middle, np.sqrt(_total(squares) / sizes))
 
 
 def _lags(n: int) -> list[int]:

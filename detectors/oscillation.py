@@ -32,8 +32,9 @@ from scipy.ndimage import median_filter
 from detectors.claims import Claim, FalseAlarms, standard
 from detectors.null import SMALLEST_P, upper_tail
 from detectors.remembered import remembered
-from detectors.segments import cut, segments, stacked_by_drops
+from detectors.segments import cut, segments, stacked_with_drops
 from detectors.steady_noise import autocorrelation, floor, moving_average
+from detectors.together import by_length
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["SHORTEST", "Oscillation", "peak_statistic"]
@@ -80,9 +81,10 @@ class Oscillation:
 
     def ahead(self, runs: Sequence[Run]) -> None:
         """Measure many runs at once, for `detect` of each."""
-        for drops, (val,) in stacked_by_drops(runs, "val_loss"):
-            for lo, hi in _parts(val.shape[-1], drops):
-                _peaks.ahead(val[:, lo:hi])
+        for drops, (val,) in stacked_with_drops(runs, "val_loss"):
+            parts = (values[lo:hi] for values, at in zip(val, drops, strict=True) for lo, hi in _parts(len(values), at))
+            for alike in by_length(parts):
+                _peaks.ahead(alike)
 
     def detect(self, run: Run) -> Verdict:
         """Swings of validation loss."""

@@ -20,8 +20,8 @@ from typing import ClassVar
 from detectors.claims import Claim, FalseAlarms, standard
 from detectors.climb import SHORTEST
 from detectors.noise import despike
-from detectors.rising import RisingStretch, ahead, levels, rising
-from detectors.segments import cut, stacked_by_drops
+from detectors.rising import RisingStretch, ahead, levels, levels_ahead, rising
+from detectors.segments import cut, stacked_with_drops
 from detectors.vocabulary import Finding, Phenomenon, Run, Verdict, absent, found, undetermined
 
 __all__ = ["Overfitting"]
@@ -48,9 +48,9 @@ class Overfitting:
 
     def ahead(self, runs: Sequence[Run]) -> None:
         """Measure many runs at once, for `detect` of each."""
-        for drops, (val, train) in stacked_by_drops(runs, "val_loss", "train_loss"):
+        for drops, (val, train) in stacked_with_drops(runs, "val_loss", "train_loss"):
             ahead(val, drops)
-            despike.ahead(train)
+            levels_ahead(val, drops, train, self.alpha, self.level)
 
     def detect(self, run: Run) -> Verdict:
         """Rises of validation loss during which training loss did not get worse."""

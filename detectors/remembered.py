@@ -6,7 +6,7 @@ than one; whoever asks about one of them finds the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
 from functools import wraps
 from threading import Lock
@@ -16,7 +16,7 @@ import numpy as np
 
 __all__ = ["LARGEST", "Remembered", "remembered"]
 
-KEPT = 1 << 18  # values of the arrays asked about of which a function keeps the answers, ...
+KEPT = 1 << 20  # values of the arrays asked about of which a function keeps the answers, ...
 BESIDE = 64  # ... and what each answer counts beside, so that small ones are not kept without end
 LARGEST = 1 << 13  # values of an array; longer ones, and many series at once, are asked anew each time
 
@@ -40,6 +40,14 @@ class Remembered(Protocol[P, R]):
         them, with one entry for each run.
         """
 
+    def ahead_by(
+        self, measure: Callable[[list[np.ndarray]], Iterable[Any]], series: Iterable[np.ndarray], **named: Any
+    ) -> None:
+        """Ask about series of any shapes at once: `measure` gives the answers about a list of them, in order.
+
+        It is given those about which the answer is not known, and that are not too long to be remembered.
+        """
+
     def cache_clear(self) -> None:
         """Forget all answers."""
 
@@ -53,7 +61,8 @@ def remembered(function: Callable[P, R]) -> Remembered[P, R]:
         given: R = memory.ask(*args, **named)
         return given
 
-    ask.ahead, ask.cache_clear = memory.ahead, memory.cache_clear  # type: ignore[attr-defined]
+    for offered in (memory.ahead, memory.ahead_by, memory.cache_clear):
+        setattr(ask, offered.__name__, offered)
     return cast("Remembered[P, R]", ask)
 
 
@@ -80,6 +89,14 @@ class _Memory:
             given = self.function(*(series[new] for series in args), **named)
             for row, i in enumerate(new):
                 self.keep(asked[i], _row(given, row))
+
+    def ahead_by(
+        self, measure: Callable[[list[np.ndarray]], Iterable[Any]], series: Iterable[np.ndarray], **named: Any
+    ) -> None:
+        asked = {_Asked((values,), named): values for values in series if values.size <= LARGEST}
+        new = {question: values for question, values in asked.items() if question not in self.answers}
+        for question, given in zip(new, measure(list(new.values())), strict=True):
+            self.keep(question, given)
 
     def cache_clear(self) -> None:
         with self.lock:
@@ -118,8 +135,16 @@ class _Asked:
     __slots__ = ("_hash", "key", "size")
 
     def __init__(self, args: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self.size = BESIDE + sum(value.size for value in args if isinstance(value, np.ndarray))
-        self.key = (*map(_key, args), *((name, _key(value)) for name, value in named.items()))
+        size = BESIDE
+        key: list[Any] = []
+        for value in args:
+            if isinstance(value, np.ndarray):
+                size += value.size
+                key.append((value.shape, value.dtype.num, value.tobytes()))
+            else:
+                key.append(tuple(value) if isinstance(value, list) else value)
+        key += [(name, tuple(value) if isinstance(value, list) else value) for name, value in named.items()]
+        self.size, self.key = size, tuple(key)
         self._hash = hash(self.key)
 
     def __hash__(self) -> int:
@@ -127,9 +152,3 @@ class _Asked:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Asked) and self.key == other.key
-
-
-def _key(value: object) -> object:
-    if isinstance(value, np.ndarray):
-        return value.shape, value.dtype.str, value.tobytes()
-    return tuple(value) if isinstance(value, list) else value

@@ -5,6 +5,7 @@ The pieces are measured apart since a drop changes the noise, and tested togethe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -12,14 +13,15 @@ from math import log, sqrt
 
 import numpy as np
 
-from detectors.climb import LARGEST, SHORTEST, Climb, Climbs, bottom_bounds, climbs
+from detectors.climb import LARGEST, SHORTEST, Climb, Climbs, bottom_bounds, climbs, known_to_rise
 from detectors.climb import ahead as climb_ahead
-from detectors.noise import FEWEST, LOG_WIDTH, Noise, despike, floor, mean_square, noise_of
+from detectors.noise import FEWEST, LOG_WIDTH, Noise, despike, despike_ahead, floor, mean_square, noise_of
+from detectors.noise import ahead as noise_ahead
 from detectors.remembered import remembered
 from detectors.segments import segments
 from detectors.shapes import rises, unimodal_bottom
 
-__all__ = ["RisesFound", "RisingStretch", "ahead", "levels", "rising"]
+__all__ = ["RisesFound", "RisingStretch", "ahead", "levels", "levels_ahead", "rising"]
 
 LEVEL = 5  # values averaged for the level at a bottom, at a top or beside a drop
 VISIBLE = 3.0  # standard errors by which a drop must move a curve or the width of its noise, to cut it
@@ -88,13 +90,19 @@ def rising(values: np.ndarray, drops: list[int], alpha: float, level: float) -> 
     return RisesFound(_joined(found), result.smallest)
 
 
-def ahead(series: np.ndarray, drops: list[int]) -> None:
-    """Test series of shape (runs, n) with the same drops at once, for `rising` of each."""
+def ahead(series: np.ndarray, drops: Sequence[Sequence[int]]) -> None:
+    """Test series of shape (runs, n), each with its drops, at once, for `rising` of each."""
     if SHORTEST <= series.shape[-1] <= LARGEST:
-        despike.ahead(series)
-        cuts = [tuple(_visible(values, drops)) for values in series]
-        for shared in set(cuts):
-            climb_ahead(series[[here == shared for here in cuts]], shared)
+        despike_ahead(series)
+        noise_ahead(left for pair in zip(series, drops, strict=True) for left in _before(*pair))
+        climb_ahead(series, [_visible(values, list(at)) for values, at in zip(series, drops, strict=True)])
+
+
+def _before(values: np.ndarray, drops: Sequence[int]) -> list[np.ndarray]:
+    """The values before each of the drops of a series whose noise is asked for first."""
+    smooth = despike(values)
+    left = [smooth[max(lo, hi - 2 * SHORTEST) : hi] for lo, hi in segments(len(values), list(drops))[:-1]]
+    return [piece for piece in left if len(piece) >= FEWEST]
 
 
 @remembered
@@ -141,9 +149,27 @@ def levels(values: np.ndarray, stretch: RisingStretch, window: int = LEVEL) -> t
         _level(smooth, at, min(window, stretch.scale), *around)
         for at, around in ((stretch.bottom, stretch.around_bottom), (stretch.top, stretch.around_top))
     )
-    within = values[stretch.around_bottom[0] : stretch.around_top[1]]
-    noise = noise_of(within if len(within) >= SHORTEST else values)
+    noise = noise_of(_within(values, stretch))
     return before, after, float(np.hypot(noise.se_of_mean(n), noise.se_of_mean(m)))
+
+
+def levels_ahead(
+    series: np.ndarray, drops: Sequence[Sequence[int]], others: np.ndarray, alpha: float, level: float
+) -> None:
+    """Measure `others` where `series` rise, each of shape (runs, n), for `levels` of each."""
+    if series.shape[-1] >= SHORTEST:
+        despike_ahead(others)
+        noise_ahead(
+            _within(other, stretch)
+            for values, at, other in zip(series, drops, others, strict=True)
+            for stretch in rising(values, list(at), alpha, level).stretches
+        )
+
+
+def _within(values: np.ndarray, stretch: RisingStretch) -> np.ndarray:
+    """The values that tell the noise of another series about a rise."""
+    within = values[stretch.around_bottom[0] : stretch.around_top[1]]
+    return within if len(within) >= SHORTEST else values
 
 
 def _level(values: np.ndarray, at: int, window: int, lo: int, hi: int) -> tuple[float, int]:
@@ -167,7 +193,7 @@ def _stretch(
     end = min(len(values), top + scale)
     part, width = values[start:end], result.width[start:end]
     lo, hi = bottom_bounds(part, width, result.rho_upper, len(result.noise), (1 - level) / 2)
-    _, known = bottom_bounds(part, width, result.rho_upper, len(result.noise), alpha)
+    known = known_to_rise(part, width, result.rho_upper, len(result.noise), alpha)
     here = next(i for i, piece in enumerate(pieces) if bottom < piece[1])
     around_bottom = max(start, pieces[here][0]), min(end, pieces[here][1])
     around_top = max(start, pieces[there][0]), pieces[there][1]

@@ -17,7 +17,7 @@ from detectors.falls import SuddenFall, sudden_falls
 from detectors.together import stacked
 from detectors.vocabulary import Run
 
-__all__ = ["Cut", "ahead", "cut", "drop_positions", "segments", "stacked_by_drops"]
+__all__ = ["Cut", "ahead", "cut", "drop_positions", "segments", "stacked_with_drops"]
 
 LARGEST_FACTOR = 2 / 3  # a drop leaves at most this share of the rate
 SUDDEN = 5.0  # times the median per-epoch fall of its surroundings, so that a cosine has no drop
@@ -70,11 +70,11 @@ def ahead(runs: Sequence[Run]) -> None:
             falls.ahead(values)
 
 
-def stacked_by_drops(runs: Sequence[Run], *keys: str) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-    """`stacked` runs that drop at the same positions among their rows, with these positions."""
+def stacked_with_drops(runs: Sequence[Run], *keys: str) -> Iterator[tuple[list[list[int]], list[np.ndarray]]]:
+    """The drops of each of the `stacked` runs, as positions among its rows, and the series."""
     ahead(runs)
-    for drops, series in stacked(runs, *keys, by=lambda run, epochs: tuple(cut(run).among(run, epochs))):
-        yield list(drops), series
+    for alike, series in stacked(runs, *keys):
+        yield [cut(run).among(run, run.observed(*keys)[0]) for run in alike], series
 
 
 @lru_cache(maxsize=256)

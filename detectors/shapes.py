@@ -55,22 +55,22 @@ def unimodal_bottom(values: np.ndarray) -> int:
     """
     if len(values) < 3:
         return int(np.argmin(values))
-    falling, _, _ = _isotonic_prefixes(-values)
-    rising, _, _ = _isotonic_prefixes(-values[::-1])
+    falling, falling_ends = _isotonic_prefixes(-values)
+    rising, rising_ends = _isotonic_prefixes(-values[::-1])
     at = int(np.argmin(falling[:-1] + rising[::-1][1:]))  # falls over 0..at, rises over at+1..n-1
-    _, left, left_size = _isotonic_prefixes(-values[: at + 1])
-    _, right, right_size = _isotonic_prefixes(-values[at + 1 :][::-1])
+    left, left_size = falling_ends[at]
+    right, right_size = rising_ends[len(values) - 2 - at]
     if left >= right:  # of the negated values: the left block is the lower one
         return at - (left_size - 1) // 2
     return at + 1 + (right_size - 1) // 2
 
 
-def _isotonic_prefixes(values: np.ndarray) -> tuple[np.ndarray, float, int]:
-    """Squared error of the isotonic fit to each prefix, shape (n,); level and size of the whole fit's last block."""
+def _isotonic_prefixes(values: np.ndarray) -> tuple[np.ndarray, list[tuple[float, int]]]:
+    """Of the isotonic fit to each prefix: the squared error, shape (n,); level and size of the last block."""
     errors = np.empty(len(values))
+    ends: list[tuple[float, int]] = []
     blocks: list[tuple[float, int]] = []  # total, size
     squares = explained = 0.0
-    total, size = 0.0, 1
     for i, y in enumerate(values.tolist()):
         squares += y * y
         total, size = y, 1
@@ -81,4 +81,5 @@ def _isotonic_prefixes(values: np.ndarray) -> tuple[np.ndarray, float, int]:
         blocks.append((total, size))
         explained += total * total / size
         errors[i] = squares - explained
-    return errors, total / size, size
+        ends.append((total / size, size))
+    return errors, ends

@@ -7,15 +7,15 @@ and says the same, to the bit, as it does about a run alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from detectors.vocabulary import Run
 
-__all__ = ["Ahead", "asked", "offered", "stacked"]
+__all__ = ["Ahead", "asked", "by_length", "offered", "stacked"]
 
 WINDOW = 512  # runs that are held at a time
 AT_ONCE = 64  # runs that are measured together, ...
@@ -44,25 +44,27 @@ def offered(detectors: Iterable[object]) -> list[Ahead]:
     return [detector.ahead for detector in detectors if hasattr(detector, "ahead")]
 
 
-def _nothing(run: Run, epochs: np.ndarray) -> None:
-    """What all runs share."""
+def stacked(runs: Sequence[Run], *keys: str) -> Iterator[tuple[list[Run], list[np.ndarray]]]:
+    """Those runs that have as many rows where all `keys` are finite, and these series, each of shape (runs, n).
 
-
-def stacked(
-    runs: Sequence[Run], *keys: str, by: Callable[[Run, np.ndarray], Hashable] = _nothing
-) -> Iterator[tuple[Any, list[np.ndarray]]]:
-    """The series `keys`, each of shape (runs, n), of those runs that have as many rows where all of them are finite.
-
-    `by`, of a run and its epochs at these rows, sorts them further, and is what they share. Runs that lack a series are
-    left out.
+    Runs that lack a series are left out.
     """
-    groups: dict[tuple[int, Hashable], list[list[np.ndarray]]] = {}
+    groups: dict[int, list[tuple[Run, list[np.ndarray]]]] = {}
     for run in runs:
         if not run.missing(keys):
             epochs, *columns = run.observed(*keys)
-            groups.setdefault((len(epochs), by(run, epochs)), []).append(columns)
-    for (_, shared), members in groups.items():
-        yield shared, [np.stack(rows) for rows in zip(*members, strict=True)]
+            groups.setdefault(len(epochs), []).append((run, columns))
+    for members in groups.values():
+        alike, columns_of_each = zip(*members, strict=True)
+        yield list(alike), [np.stack(rows) for rows in zip(*columns_of_each, strict=True)]
+
+
+def by_length(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pieces of shapes (n_i,), those of one length stacked."""
+    groups: dict[int, list[np.ndarray]] = {}
+    for piece in pieces:
+        groups.setdefault(len(piece), []).append(piece)
+    return map(np.stack, groups.values())
 
 
 def _blocks(runs: Sequence[Run]) -> Iterator[list[int]]:

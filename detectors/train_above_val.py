@@ -27,7 +27,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.claims import Claim, FalseAlarms, KnownAt, Monotone, standard
-from detectors.noise import despike, median, moving_average
+from detectors.noise import despike, median, smoothed
 from detectors.scan import ALL, SHORTEST, ahead, scan, sizes, table
 from detectors.together import stacked
 from detectors.vocabulary import LARGEST, Finding, Phenomenon, Run, Verdict, absent, found, undetermined
@@ -69,7 +69,7 @@ class TrainAboveVal:
             return undetermined(self.phenomenon, f"{n} evaluations; {SHORTEST} are needed")
         excess = self._excess(train, val)
         result = scan(excess)
-        smooth = np.pad(moving_average(despike(excess), self.shortest), 1, mode="edge")
+        smooth = smoothed(despike(excess), self.shortest)
         findings = []
         for lo, hi in _stretches(smooth > 0, self.shortest):
             while lo < hi and excess[lo] <= 0:

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 LARGEST = 1e100  # a number beyond this counts as infinite
+REMEMBERED = 1 << 13  # rows of a run that keeps what was asked of it
 Status = Literal["found", "absent", "undetermined"]
 
 
@@ -117,7 +118,10 @@ class Run:
         return display.plot(self, *series, ax=ax)
 
     def __contains__(self, key: object) -> bool:
-        return key in self.series and bool(self._finite(key).any())  # type: ignore[arg-type]
+        known: dict[object, bool] = self.__dict__.setdefault("_logged", {})
+        if key not in known:
+            known[key] = key in self.series and bool(self._finite(key).any())  # type: ignore[arg-type]
+        return known[key]
 
     def __getitem__(self, key: str) -> np.ndarray:
         """The series `key`, shape (n,); BadRun names what there is instead."""
@@ -134,9 +138,19 @@ class Run:
 
         Numbers beyond 1e100 count as infinite: their squares would be.
         """
+        known: dict[tuple[str, ...], tuple[np.ndarray, ...]] = self.__dict__.setdefault("_observed", {})
+        if keys in known:
+            return known[keys]
         columns = [self[key] for key in keys]
         keep = np.logical_and.reduce([self._finite(key) for key in keys])
-        return (self.epochs, *columns) if keep.all() else (self.epochs[keep], *(c[keep] for c in columns))
+        rows = (self.epochs, *columns)
+        if not keep.all():
+            rows = tuple(column[keep] for column in rows)
+            for column in rows:
+                column.setflags(write=False)
+        if len(self) <= REMEMBERED:
+            known[keys] = rows
+        return rows
 
     def _finite(self, key: str) -> np.ndarray:
         """Where the series `key` is finite, shape (n,)."""

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 from scipy.special import ndtr, stdtrit
 
-from detectors.noise import Noise, despike, estimate, moving_average, noise_of
+from detectors import noise as measured_noise
+from detectors.noise import Noise, despike, despike_ahead, estimate, measure_ahead, moving_average, noise_of
+
+
+def forget() -> None:
+    for remembered in (despike, estimate, measured_noise._measured):
+        remembered.cache_clear()
 
 
 def ar1(seed: int, shape: tuple[int, int], rho: float) -> np.ndarray:
@@ -89,6 +95,33 @@ def test_noise_scales_with_the_curve(power, seed):
 
     assert scaled.sigma == pytest.approx(plain.sigma * 2.0**power, rel=1e-9)
     assert scaled.rho == plain.rho
+
+
+@given(
+    st.lists(st.integers(6, 210), min_size=1, max_size=8),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([None, 0, 1, 2]),
+    st.sampled_from([8, 16]),
+)
+def test_series_of_other_lengths_beside_it_change_no_bit_of_a_measurement(sizes, seed, digits, longest):
+    rng = np.random.default_rng(seed)
+    series = [np.exp(-np.arange(n) / 9) + 0.1 * rng.standard_t(3, n) for n in sizes]
+    series = series if digits is None else [np.round(values, digits) for values in series]
+    forget()
+    despike_ahead(series)
+    together = [despike(values) for values in series]
+    measure_ahead(together, longest)
+    measured = [estimate(values, longest=longest)[0].one() for values in together]
+    forget()
+
+    assert all(np.array_equal(despike(values), clean) for values, clean in zip(series, together, strict=True))
+    assert [estimate(values, longest=longest)[0].one() for values in together] == measured
+
+
+def test_the_errors_of_all_means_are_those_of_each():
+    noise = Noise(sigma=0.3, rho=0.5, rho_upper=0.7)
+
+    assert noise.se_of_means(40) == pytest.approx([noise.se_of_mean(m) for m in range(1, 41)], rel=1e-12)
 
 
 def test_the_error_of_a_mean_of_correlated_values_is_that_of_simulation():

@@ -18,7 +18,7 @@ from detectors import detect_many, diagnose, diagnose_many, falls, noise, scan
 from detectors.catalogue import CATALOGUE, built_in
 from detectors.readers import read
 from detectors.segments import cut
-from detectors.together import LONGEST, stacked
+from detectors.together import LONGEST, by_length, stacked
 from detectors.vocabulary import Run
 from sim.composed import observe
 from sim.families import FAMILIES
@@ -90,7 +90,7 @@ def test_every_detector_measures_ahead_what_it_would_measure_anyway(phenomenon: 
     """Nothing is measured ahead in vain: what a detector asked for is not asked again by its `detect`."""
     (detector,) = built_in(0.05, [phenomenon])
     runs = observe(FAMILIES["slow decay, null drops"].recipe, range(40))
-    measured = {"estimate": 0, "steps": 0, "scan": 0}
+    measured = {"pieces": 0, "steps": 0, "scan": 0}
 
     def count(function, what):
         def counted(*args, **named):
@@ -101,7 +101,7 @@ def test_every_detector_measures_ahead_what_it_would_measure_anyway(phenomenon: 
 
     forget()
     with pytest.MonkeyPatch.context() as patch:
-        for remembered, what in ((noise.estimate, "estimate"), (falls._steps, "steps"), (scan._ratios, "scan")):
+        for remembered, what in ((noise._measured, "pieces"), (falls._steps, "steps"), (scan._ratios, "scan")):
             memory = remembered.ahead.__self__
             patch.setattr(memory, "function", count(memory.function, what))
         detect_many(detector, [run.without("learning_rate") for run in runs])
@@ -109,7 +109,7 @@ def test_every_detector_measures_ahead_what_it_would_measure_anyway(phenomenon: 
     assert max(measured.values()) <= 20  # one by one it were 40 or more of each that it needs
 
 
-def test_series_are_stacked_by_length_and_by_what_they_share():
+def test_series_are_stacked_by_length():
     runs = [
         Run(epochs=np.arange(n), series={"val_loss": np.arange(n) + first, "name": np.full(n, first)})
         for n, first in ((3, 0.0), (4, 1.0), (3, 2.0), (3, 0.0))
@@ -117,12 +117,14 @@ def test_series_are_stacked_by_length_and_by_what_they_share():
     gap = replace(runs[1], series={"val_loss": np.array([1.0, np.nan, 3.0, 4.0]), "name": np.full(4, 2.0)})
 
     found = {
-        (shared, val.shape): val[:, 0].tolist()
-        for shared, (val,) in stacked([*runs, gap, Run(epochs=[1.0], series={"x": [1.0]})], "val_loss", by=first_of)
+        val.shape: ([run["name"][0] for run in alike], val[:, 0].tolist())
+        for alike, (val,) in stacked([*runs, gap, Run(epochs=[1.0], series={"x": [1.0]})], "val_loss")
     }
 
-    assert found == {(0.0, (2, 3)): [0.0, 0.0], (1.0, (1, 4)): [1.0], (2.0, (2, 3)): [2.0, 1.0]}
+    assert found == {(4, 3): ([0.0, 2.0, 0.0, 2.0], [0.0, 2.0, 0.0, 1.0]), (1, 4): ([1.0], [1.0])}
 
 
-def first_of(run: Run, epochs: np.ndarray) -> float:
-    return float(run["name"][0])
+def test_pieces_are_stacked_by_length():
+    pieces = [np.arange(3.0), np.arange(2.0), np.ones(3)]
+
+    assert [stack.tolist() for stack in by_length(pieces)] == [[[0.0, 1.0, 2.0], [1.0, 1.0, 1.0]], [[0.0, 1.0]]]
