@@ -101,11 +101,12 @@ def test_noise_scales_with_the_curve(power, seed):
     st.lists(st.integers(6, 210), min_size=1, max_size=8),
     st.integers(0, 2**32 - 1),
     st.sampled_from([None, 0, 1, 2]),
+    st.sampled_from([0.1, 1e-6]),
     st.sampled_from([8, 16]),
 )
-def test_series_of_other_lengths_beside_it_change_no_bit_of_a_measurement(sizes, seed, digits, longest):
+def test_series_of_other_lengths_beside_it_change_no_bit_of_a_measurement(sizes, seed, digits, width, longest):
     rng = np.random.default_rng(seed)
-    series = [np.exp(-np.arange(n) / 9) + 0.1 * rng.standard_t(3, n) for n in sizes]
+    series = [np.exp(-np.arange(n) / 9) + width * rng.standard_t(3, n) for n in sizes]
     series = series if digits is None else [np.round(values, digits) for values in series]
     forget()
     despike_ahead(series)
