@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 
 import numpy as np
@@ -59,13 +59,18 @@ class Table:
         interpolated: np.ndarray = unit[i] * (1 - w) + unit[i + 1] * w
         return interpolated
 
+    @cached_property
+    def logs(self) -> np.ndarray:
+        """The logarithms of the levels, shape (levels,)."""
+        return np.asarray(np.log(self.levels))
+
     def critical(self, n: int, pieces: int, alpha: float) -> float:
         """The statistic that a null series of n values exceeds with chance `alpha`."""
-        return critical(alpha, self._points(n, pieces), np.log(self.levels))
+        return critical(alpha, self._points(n, pieces), self.logs)
 
     def p_value(self, n: int, pieces: int, statistic: float) -> float:
         """The chance of a statistic of this size in a null series of n values."""
-        return max(upper_tail(statistic, self._points(n, pieces), np.log(self.levels)), SMALLEST_P)
+        return max(upper_tail(statistic, self._points(n, pieces), self.logs), SMALLEST_P)
 
     def _points(self, n: int, pieces: int) -> np.ndarray:
         """The upper quantiles for the tabulated number of pieces at or above `pieces`."""

@@ -54,11 +54,12 @@ class Scan:
         """The last position of the earliest window within lo..hi-1 that is significant at `alpha`, else hi - 1."""
         n = len(self.width)
         ends = [hi - 1]
+        anywhere, at_start = (table().critical(n, case, alpha / 2) for case in (ALL, START))
         for r, size in zip(self.ratios, sizes(n), strict=True):
             inside = r[lo : max(hi - size + 1, lo)]
-            tells = inside > table().critical(n, ALL, alpha / 2)
+            tells = inside > anywhere
             if lo == 0 and len(inside):
-                tells[0] |= inside[0] > table().critical(n, START, alpha / 2)
+                tells[0] |= inside[0] > at_start
             ends += [lo + int(at) + size - 1 for at in np.flatnonzero(tells)[:1]]
         return min(ends)
 
