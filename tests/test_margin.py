@@ -187,7 +187,19 @@ def test_the_rise_of_the_worked_setting_is_memorisation_with_a_share_of_regrowth
 
 
 def test_the_named_setting_shows_all_four_boxes_and_each_is_strong(seed_margin):
-    assert pattern(seed_margin).least(STRONG) > 1.9
+    assert pattern(seed_margin).least(STRONG) > 1.5
+
+
+def test_its_phenomena_lie_where_the_question_has_them(seed_margin):
+    loss, accuracy = (seed_margin.expected.mean(name) for name in ("risk", "population_accuracy"))
+    above = seed_margin.of("train_above_val")[0]
+    first, second = int(loss[:120].argmin()), 120 + int(loss[120:160].argmin())
+
+    assert above.onset == 1 and 50 <= above.end <= 70
+    assert 60 < first + 1 < 75 and 121 < second + 1 < 135
+    assert loss[119] > 1.1 * loss[first] and accuracy[119] < accuracy[first] - 0.005
+    assert loss[second] < loss[first] and accuracy[second] > accuracy[first]
+    assert loss[159] > 1.1 * loss[second] and accuracy[159] > accuracy[second] + 0.003
 
 
 def test_the_late_rise_is_mostly_overconfidence(seed_margin):
@@ -196,11 +208,11 @@ def test_the_late_rise_is_mostly_overconfidence(seed_margin):
     assert event.effect["calibration_share"] > 0.5
 
 
-def test_a_quarter_of_its_neighbours_show_all_four_boxes_strongly_too():
+def test_a_sixth_of_its_neighbours_show_all_four_boxes_strongly_too():
     recipes = [draw(np.random.default_rng([3, i])) for i in range(100)]
     strong = [pattern(r).least(STRONG) >= 1 for r in MODEL.make(recipes, range(100))]
 
-    assert 0.15 < np.mean(strong) < 0.45  # 0.28 of 200 in the search, here 100
+    assert 0.08 < np.mean(strong) < 0.28  # 0.175 of the 200 of `experiments/margin.py`, here 100
 
 
 @pytest.mark.parametrize(
