@@ -27,7 +27,7 @@ from detectors.vocabulary import Event, Phenomenon
 if TYPE_CHECKING:
     from sim.truth import Expected
 
-__all__ = ["further_events", "moves", "plateaus", "swings"]
+__all__ = ["further_events", "moves", "plateaus", "plateaus_of", "shortest_plateau", "swings", "to_fall"]
 
 PLATEAU_EPOCHS = 10  # evaluations, and ...
 PLATEAU_SHARE = 0.10  # ... this share of the run, over which ...
@@ -77,14 +77,17 @@ def _own(expected: Expected, key: str, otherwise: str) -> np.ndarray | None:
 
 def plateaus(epochs: np.ndarray, risk: np.ndarray) -> list[Event]:
     """The plateaus of R, both of shape (n,)."""
-    if not np.isfinite(risk).all():
+    shortest = shortest_plateau(len(risk))
+    if not np.isfinite(risk).all() or len(risk) < shortest:
         return []
+    return plateaus_of(epochs, risk, moves(risk, shortest), to_fall(risk))
+
+
+def plateaus_of(epochs: np.ndarray, risk: np.ndarray, moved: np.ndarray, coming: np.ndarray) -> list[Event]:
+    """The same, given what `moves` says of the shortest windows and `to_fall` of each epoch."""
     descent = float(risk[0] - risk.min())
-    shortest = max(PLATEAU_EPOCHS, int(np.ceil(PLATEAU_SHARE * len(risk))))
-    if descent <= 0 or len(risk) < shortest:
+    if descent <= 0:
         return []
-    moved = moves(risk, shortest)
-    coming = risk - np.minimum.accumulate(risk[::-1])[::-1]  # so far it will still fall
     clear, wide = (
         _flat_stretches(risk, moved, change * descent, coming >= to_come * descent)
         for change, to_come in (
@@ -128,6 +131,17 @@ def _flat_stretches(risk: np.ndarray, moved: np.ndarray, change: float, coming: 
         found.append((a, b))
         free = b + 1
     return found
+
+
+def shortest_plateau(n: int) -> int:
+    """How many of n evaluations a plateau has at least."""
+    return max(PLATEAU_EPOCHS, int(np.ceil(PLATEAU_SHARE * n)))
+
+
+def to_fall(risk: np.ndarray) -> np.ndarray:
+    """How far curves of shape (..., n) will still fall from each epoch on, same shape."""
+    fall: np.ndarray = risk - np.minimum.accumulate(risk[..., ::-1], axis=-1)[..., ::-1]
+    return fall
 
 
 def moves(risk: np.ndarray, size: int) -> np.ndarray:

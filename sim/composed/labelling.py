@@ -171,13 +171,30 @@ def label(exact: Exact) -> Events:
         found = _label(table, exact, rows, curves)
         possible = _possible(curves, found, exact.drops[rows])
         some = np.stack(list(possible.values()))
+        more = {i: events for i, events in _plateaus(curves["risk"]).items() if events}
         for i in np.flatnonzero(some.any(0)).tolist():
             among = {name for name, there in zip(possible, some[:, i].tolist(), strict=True) if there}
             mine = np.flatnonzero((found.row == i) & found.material)
             rises = [Rise(int(found.a[k]), int(found.b[k]), float(found.prominence[k])) for k in mine]
             drops = [int(d) for d in exact.drops[rows[i]] if d >= 0]
-            singly[int(rows[i])] = further.further_events(_few(exact, curves, rows, i), drops, rises, among)
+            rest = further.further_events(_few(exact, curves, rows, i), drops, rises, among)
+            more[i] = [*more.get(i, ()), *rest]
+        singly |= {int(rows[i]): events for i, events in more.items()}
     return _events(table, len(finite), singly)
+
+
+def _plateaus(risk: np.ndarray) -> dict[int, list[Event]]:
+    """The plateaus, grey ones too, of those curves of shape (runs, n) that have any window of one."""
+    n, grey = risk.shape[1], further.GREY
+    size = further.shortest_plateau(n)
+    if n < size:
+        return {}
+    moved, coming = further.moves(risk, size), further.to_fall(risk)
+    descent = (risk[:, 0] - risk.min(1))[:, None]
+    flat = moved < further.PLATEAU_CHANGE / grey * descent
+    some = np.flatnonzero((flat & (coming[:, size - 1 :] >= grey * further.PLATEAU_TO_COME * descent)).any(1))
+    epochs = np.arange(1.0, n + 1)
+    return {int(i): further.plateaus_of(epochs, risk[i], moved[i], coming[i]) for i in some}
 
 
 def _few(exact: Exact, curves: Mapping[str, np.ndarray], rows: np.ndarray, i: int) -> Expected:
@@ -443,18 +460,10 @@ def _train_above_val(table: _Table, rows: np.ndarray, c: Mapping[str, np.ndarray
 
 
 def _possible(c: Mapping[str, np.ndarray], rises: _Rises, drops: np.ndarray) -> dict[str, np.ndarray]:
-    """In which runs each further phenomenon could be, by a condition that it needs, grey ones included."""
+    """In which runs each further phenomenon but a plateau could be, by a condition that it needs, grey ones too."""
     risk, level = c["risk"], c["train_loss_eval"]
     runs, n = risk.shape
     grey = further.GREY
-    # plateau: a window that hardly moves, with a descent to come
-    descent = risk[:, 0] - risk.min(1)
-    size = max(further.PLATEAU_EPOCHS, int(np.ceil(further.PLATEAU_SHARE * n)))
-    still = np.zeros(runs, bool)
-    if n >= size:
-        flat = further.moves(risk, size) < (further.PLATEAU_CHANGE / grey * descent)[:, None]
-        coming = risk - np.minimum.accumulate(risk[:, ::-1], 1)[:, ::-1]
-        still = (flat & (coming[:, size - 1 :] >= (grey * further.PLATEAU_TO_COME * descent)[:, None])).any(1)
     # spike: a peak over an evaluation shortly before it, to which the curve comes back
     spike = np.zeros(runs, bool)
     least = grey * np.maximum(further.SPIKE_WIDTHS * c["noise_width"], further.SMALLEST * np.abs(risk))
@@ -502,7 +511,6 @@ def _possible(c: Mapping[str, np.ndarray], rises: _Rises, drops: np.ndarray) -> 
     later = (half + 1) / (np.argmax(fitted, 1) + 1)
     delayed = fitted.any(1) & (gain >= 0.2 * further.GAIN) & (later >= 1 + grey * (further.DELAY - 1))
     return {
-        Phenomenon.PLATEAU: still,
         Phenomenon.SPIKE: spike,
         Phenomenon.BLOW_UP: blown,
         Phenomenon.OSCILLATION: swinging | (double & (most >= further.SWINGS // 2)),
