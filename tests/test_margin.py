@@ -195,11 +195,16 @@ def test_its_phenomena_lie_where_the_question_has_them(seed_margin):
     above = seed_margin.of("train_above_val")[0]
     first, second = int(loss[:120].argmin()), 120 + int(loss[120:160].argmin())
 
-    assert above.onset == 1 and 50 <= above.end <= 70
-    assert 60 < first + 1 < 75 and 121 < second + 1 < 135
-    assert loss[119] > 1.1 * loss[first] and accuracy[119] < accuracy[first] - 0.005
-    assert loss[second] < loss[first] and accuracy[second] > accuracy[first]
-    assert loss[159] > 1.1 * loss[second] and accuracy[159] > accuracy[second] + 0.003
+    assert above.onset == 1
+    assert 50 <= above.end <= 70
+    assert 60 < first + 1 < 75
+    assert loss[119] > 1.1 * loss[first]
+    assert accuracy[119] < accuracy[first] - 0.005
+    assert 121 < second + 1 < 135
+    assert loss[second] < loss[first]
+    assert accuracy[second] > accuracy[first]
+    assert loss[159] > 1.1 * loss[second]
+    assert accuracy[159] > accuracy[second] + 0.003
 
 
 def test_the_late_rise_is_mostly_overconfidence(seed_margin):
