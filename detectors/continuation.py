@@ -78,7 +78,7 @@ def continued(left: np.ndarray, right: np.ndarray, *others: np.ndarray) -> Sides
 
 
 def ahead(sides: Iterable[Sequence[np.ndarray]]) -> None:
-    """Measure what `continued` is asked about many drops, each (left, right, *others), at once."""
+    """Measure what `continued` is asked about many drops at once: the left side, the right one, and the others."""
     measure_ahead(piece for side in sides for piece in _pieces(*side) if len(piece) >= FEWEST)
 
 
