@@ -28,6 +28,8 @@ __all__ = [
     "Verdict",
     "absent",
     "found",
+    "made_again",
+    "plain_fields",
     "undetermined",
 ]
 
@@ -98,7 +100,7 @@ class Run:
         object.__setattr__(self, "notes", tuple(self.notes))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made_again, (type(self), _plain_fields(self))
+        return made_again, (type(self), plain_fields(self))
 
     def __len__(self) -> int:
         return int(self.epochs.size)
@@ -200,7 +202,7 @@ class Event:
         object.__setattr__(self, "effect", MappingProxyType({k: float(v) for k, v in self.effect.items()}))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made_again, (type(self), _plain_fields(self))
+        return made_again, (type(self), plain_fields(self))
 
     def distance_to_band(self, epoch: float) -> float:
         """How far, in epochs, a claimed onset lies from the band; 0 inside it."""
@@ -246,7 +248,7 @@ class Finding:
         object.__setattr__(self, "evidence", MappingProxyType(dict(self.evidence)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _made_again, (type(self), _plain_fields(self))
+        return made_again, (type(self), plain_fields(self))
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -327,13 +329,14 @@ def _frozen(values: object, what: str) -> np.ndarray:
     return array
 
 
-def _plain_fields(value: Any) -> dict[str, Any]:
+def plain_fields(value: Any) -> dict[str, Any]:
     """The fields of a value as they travel to another process: a read-only mapping cannot."""
     held = {f.name: getattr(value, f.name) for f in fields(value)}
     return {name: dict(part) if isinstance(part, MappingProxyType) else part for name, part in held.items()}
 
 
-def _made_again(kind: Any, held: Mapping[str, Any]) -> Any:
+def made_again(kind: Any, held: Mapping[str, Any]) -> Any:
+    """The value of these fields, in the other process."""
     return kind(**held)
 
 

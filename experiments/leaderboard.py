@@ -3,19 +3,22 @@
 Writes `experiments/results/leaderboard.csv`, a row for each detector, phenomenon and setting. Needs the extra
 `[leaderboard]`. A baseline is asked at its published settings, at those of its grid with the best F1 on a training
 split (`tuned`), and at those that find most there while at most 5 % of the runs of any null family alarm (`matched`).
-The built-in detectors have one setting, alpha = 0.05. What is judged comes from other seeds than what tunes.
+The built-in detectors have one setting, alpha = 0.05. What is judged comes from other seeds than what tunes. Settings
+that coincide share a row.
 
 F1, recall and precision by `sim.scores`, over all tiers and for each; `distance` is the median distance in epochs from
 a matched onset to the true band, `coverage` the share of matched findings whose interval holds the onset (the built-in
 ones alone claim intervals), `delay` the median number of epochs from the true onset to the epoch at which it was known.
 `alarms` is the share of runs with a finding in the null family where there are most of them. `skill` is F1 measured
-between the best dummy (0) and perfection (1). Costly rules are asked about fewer runs; `runs` says how many.
+between the best dummy (0) and perfection (1). Costly rules are asked about fewer runs; `runs` says how many. The rows
+of a phenomenon replace its old ones as they are known; `--only` asks about these anew. About an hour on two cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +39,7 @@ from sim.model import Tier
 from sim.scores import Score, exact_interval, match, score, tolerance
 
 ALPHA = 0.05
+BLIND = ("learning_rate",)  # what is hidden from those who have to infer a drop
 SHAPES: dict[str, dict[str, Any]] = {
     "flat": {"initial": 0.6, "decay": 0.5, "train_decay": 0.5},
     "decay": {"decay": 8.0, "train_decay": 6.0},
@@ -80,8 +84,8 @@ def pool(split: int, sizes: Mapping[Tier, int], null: int) -> Pool:
 
 
 def seen(run: Run, hidden: Sequence[str]) -> Run:
-    """What a detector is shown."""
-    return run.without(*hidden) if hidden else run
+    """What a detector is shown: a run that remembers nothing of the detectors before."""
+    return run.without(*hidden)
 
 
 def judge(detector: Detector, pool: Pool, hidden: Sequence[str], step: int) -> tuple[dict[str, Score], list[float]]:
@@ -115,21 +119,22 @@ def worst(detector: Detector, pool: Pool, hidden: Sequence[str], step: int) -> t
     return out
 
 
-def settings(baseline: Baseline, train: Pool, hidden: Sequence[str], step: int) -> dict[str, Mapping[str, Any] | None]:
-    """Published, tuned and matched settings; None where no setting of the grid keeps the false alarms."""
-    best: tuple[float, Mapping[str, Any]] | None = None
-    quiet: tuple[float, Mapping[str, Any]] | None = None
+def settings(baseline: Baseline, train: Pool, hidden: Sequence[str]) -> dict[str, list[str]]:
+    """What each setting worth a row is: published, tuned, matched (if any of the grid keeps the false alarms)."""
+    names: dict[str, list[str]] = {json.dumps(dict(baseline.published)): ["published"]}
+    best = quiet = (-1.0, "")
     for tried in baseline.grid or (baseline.published,):
-        rule = baseline.rule(tried)
-        scores, _ = judge(rule, train, hidden, step)
+        rule, told = baseline.rule(tried), json.dumps(dict(tried))
+        scores, _ = judge(rule, train, hidden, baseline.step)
         f1, recall = np.nan_to_num([scores["all"].f1, scores["all"].recall])
-        if best is None or f1 > best[0]:
-            best = (f1, tried)
-        _, count, of = worst(rule, train, hidden, step)
-        if count <= ALPHA * of and (quiet is None or recall > quiet[0]):
-            quiet = (recall, tried)
-    assert best is not None  # a grid has at least one setting
-    return {"published": baseline.published, "tuned": best[1], "matched": quiet[1] if quiet else None}
+        best = max(best, (f1, told), key=lambda known: known[0])
+        _, count, of = worst(rule, train, hidden, baseline.step)
+        if count <= ALPHA * of:
+            quiet = max(quiet, (recall, told), key=lambda known: known[0])
+    for name, (_, told) in (("tuned", best), ("matched", quiet)):
+        if told:
+            names.setdefault(told, []).append(name)
+    return names
 
 
 def row(name: str, setting: str, detector: Detector, test: Pool, hidden: Sequence[str], step: int) -> dict[str, Any]:
@@ -175,57 +180,91 @@ def with_skill(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def contestants(train: Pool, only: Sequence[str]) -> Iterator[tuple[str, str, Detector, Sequence[str], int]]:
-    """(name, setting, detector, hidden series, step) of everybody, tuned where they can be."""
-    for phenomenon, make in CATALOGUE.items():
-        if only and phenomenon not in only:
-            continue
-        yield "curvesense", f"alpha {ALPHA}", make(alpha=ALPHA), (), 1
-        if phenomenon == "lr_drop":
-            yield "curvesense", f"alpha {ALPHA}", make(alpha=ALPHA), ("learning_rate",), 1
+@dataclass(frozen=True)
+class Contestant:
+    """Who is asked about what: a baseline, or the built-in detector, with the series hidden from it."""
+
+    phenomenon: str
+    baseline: Baseline | None = None
+    hidden: tuple[str, ...] = ()
+
+    def rows(self, train: Pool, test: Pool) -> list[dict[str, Any]]:
+        """Its rows of the table."""
+        if self.baseline is None:
+            return [row("curvesense", f"alpha {ALPHA}", CATALOGUE[self.phenomenon](alpha=ALPHA), test, self.hidden, 1)]
+        rule, out = self.baseline, []
+        for told, names in settings(rule, train, self.hidden).items():
+            chosen = json.loads(told)
+            if self.dummy and names == ["published"]:
+                continue
+            setting = ", ".join(names) + (f" {told}" if chosen else "")
+            out.append(row(rule.name, setting, rule.rule(chosen), test, self.hidden, rule.step))
+        return out
+
+    @property
+    def dummy(self) -> bool:
+        """Whether it looks at nothing."""
+        return self.baseline is not None and self.baseline.name.startswith("dummy")
+
+
+def contestants(train: Pool, only: Sequence[str]) -> Iterator[Contestant]:
+    """Everybody, phenomenon by phenomenon; those who infer drops from the losses compete with the rate hidden."""
     histories = [r for runs in train.runs.values() for r in runs]
-    for baseline in (*BASELINES, *([trained(histories)] if not only or "overfitting" in only else [])):
-        if baseline.phenomenon not in CATALOGUE or (only and baseline.phenomenon not in only):
-            continue
-        dummy = baseline.name.startswith("dummy")
-        views: list[tuple[str, ...]] = [()]
-        if baseline.phenomenon == "lr_drop":  # those who look at the losses compete with the rate hidden
-            views = (
-                [(), ("learning_rate",)] if dummy else [() if "learning_rate" in baseline.needs else ("learning_rate",)]
-            )
-        for hidden in views:
-            for setting, chosen in settings(baseline, train, hidden, baseline.step).items():
-                if chosen is not None and not (dummy and setting == "published"):
-                    told = setting if not chosen else f"{setting} {json.dumps(dict(chosen))}"
-                    yield baseline.name, told, baseline.rule(chosen), hidden, baseline.step
+    everybody = (*BASELINES, *([trained(histories)] if not only or "overfitting" in only else []))
+    for phenomenon in only or CATALOGUE:
+        yield Contestant(phenomenon)
+        if phenomenon == "lr_drop":
+            yield Contestant(phenomenon, hidden=BLIND)
+        for baseline in everybody:
+            views: tuple[tuple[str, ...], ...] = ((),)
+            if phenomenon == "lr_drop" and "learning_rate" not in baseline.needs:
+                views = ((), BLIND) if baseline.name.startswith("dummy") else (BLIND,)
+            if baseline.phenomenon == phenomenon:
+                yield from (Contestant(phenomenon, baseline, hidden) for hidden in views)
+
+
+_POOLS: list[Pool] = []
+
+
+def _begin(*pools: Pool) -> None:
+    _POOLS[:] = pools
+
+
+def _rows(contestant: Contestant) -> list[dict[str, Any]]:
+    return contestant.rows(*_POOLS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--composed", type=int, default=600, help="runs of each composed model in each split")
-    parser.add_argument("--analytic", type=int, default=200, help="runs of each analytic model")
-    parser.add_argument("--trained", type=int, default=12, help="runs of each trained model, the slowest to make")
-    parser.add_argument("--null", type=int, default=200, help="runs of each null family")
+    parser.add_argument("--composed", type=int, default=300, help="runs of each composed model in each split")
+    parser.add_argument("--analytic", type=int, default=100, help="runs of each analytic model")
+    parser.add_argument("--trained", type=int, default=6, help="runs of each trained model, the slowest to make")
+    parser.add_argument("--null", type=int, default=100, help="runs of each null family")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
-        "--only", nargs="*", default=[], help="ask about these phenomena alone, and keep the other rows"
+        "--only", choices=list(CATALOGUE), nargs="*", default=[], help="ask about these phenomena; other rows stay"
     )
     args = parser.parse_args()
     sizes = {Tier.COMPOSED: args.composed, Tier.ANALYTIC: args.analytic, Tier.TRAINED: args.trained}
-    train, test = (pool(split, sizes, args.null) for split in (1, 2))
-    rows = []
-    for name, setting, detector, hidden, step in contestants(train, args.only):
-        rows.append(row(name, setting, detector, test, hidden, step))
-        shown = {k: rows[-1][k] for k in ("phenomenon", "detector", "setting", "f1", "alarms", "microseconds")}
-        print({k: round(v, 3) if isinstance(v, float) else v for k, v in shown.items()}, flush=True)
-    note(with_skill(rows), args.only)
+    pools = [pool(split, sizes, args.null) for split in (1, 2)]
+    everybody = list(contestants(pools[0], args.only))
+    rows: list[dict[str, Any]] = []
+    with multiprocessing.get_context("spawn").Pool(args.workers, _begin, pools) as crew:
+        for i, (contestant, known) in enumerate(zip(everybody, crew.imap(_rows, everybody), strict=True)):
+            rows += known
+            for r in known:
+                shown = {k: r[k] for k in ("phenomenon", "detector", "setting", "f1", "alarms", "microseconds")}
+                print({k: round(v, 3) if isinstance(v, float) else v for k, v in shown.items()}, flush=True)
+            if i + 1 == len(everybody) or everybody[i + 1].phenomenon != contestant.phenomenon:
+                note(with_skill(rows), contestant.phenomenon)
+                rows = []
 
 
-def note(rows: list[dict[str, Any]], only: Sequence[str]) -> None:
-    """The table, in the order of the catalogue; with `only`, the rows of the other phenomena stay as they are."""
+def note(rows: list[dict[str, Any]], phenomenon: str) -> None:
+    """The table with these rows for those that it had of the phenomenon, in the order of the catalogue."""
     told = [{k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows]
     told = [{k: "" if v == "nan" else v for k, v in r.items()} for r in told]
-    if only:
-        told += [r for r in read("leaderboard.csv") if r["phenomenon"].partition(" ")[0] not in only]
+    told += [r for r in read("leaderboard.csv") if r["phenomenon"].partition(" ")[0] != phenomenon]
     order = list(CATALOGUE)
     told.sort(key=lambda r: order.index(r["phenomenon"].partition(" ")[0]))
     write("leaderboard.csv", told)

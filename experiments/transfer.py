@@ -172,15 +172,9 @@ def asked(contestant: Contestant) -> tuple[np.ndarray, dict[str, np.ndarray], in
 
 
 def ask(everybody: Sequence[Contestant], sides: dict[str, Sides], workers: int) -> list[tuple[Any, ...]]:
-    """The answers of everybody, in order; what cannot be sent to another process is asked here."""
-    _begin(sides)
-    here = [c.name == "Time Series Forest" for c in everybody]
-    away = [c for c, stays in zip(everybody, here, strict=True) if not stays]
+    """The answers of everybody, in order."""
     with multiprocessing.get_context("spawn").Pool(workers, _begin, (sides,)) as crew:
-        sent = crew.imap(asked, away)
-        own = {i: asked(c) for i, c in enumerate(everybody) if here[i]}
-        bar = tqdm(everybody, disable=not sys.stderr.isatty())
-        return [own[i] if i in own else next(sent) for i, _ in enumerate(bar)]
+        return list(tqdm(crew.imap(asked, everybody), total=len(everybody), disable=not sys.stderr.isatty()))
 
 
 def line(c: Contestant, real: np.ndarray, simulated: Mapping[str, np.ndarray], errors: int, exam: float) -> dict:

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from detectors.segments import drop_positions, segments
 from detectors.shapes import Rise, rises
-from detectors.vocabulary import Event, Phenomenon
+from detectors.vocabulary import Event, Phenomenon, made_again, plain_fields
 from sim.further import further_events
 
 __all__ = ["Expected", "RiskRise", "events", "is_null", "risk_rises", "standard_error"]
@@ -77,6 +78,9 @@ class Expected:
         object.__setattr__(self, "curves", MappingProxyType(dict(self.curves)))
         object.__setattr__(self, "without_drop", MappingProxyType(dict(self.without_drop)))
         object.__setattr__(self, "twins", MappingProxyType(dict(self.twins)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return made_again, (type(self), plain_fields(self))
 
     def mean(self, key: str) -> np.ndarray:
         """The expectation, shape (n,)."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from detectors.vocabulary import Event
+from sim.composed import Composed, compose_one
 from sim.truth import Expected, events, is_null
 
 
@@ -226,3 +228,19 @@ def test_a_stretch_is_not_cut_by_an_epoch_at_which_it_is_merely_less_sure():
     )
 
     assert [(x.onset, x.end) for x in only("train_above_val", sisters)] == [(1, None)]
+
+
+def test_a_labelled_run_travels_to_another_process():
+    made = compose_one(Composed(overfit=0.5, overfit_at=100, drop_1=60))
+    again = pickle.loads(pickle.dumps(made))
+
+    assert (again.events, again.recipe, again.cause) == (made.events, made.recipe, made.cause)
+    for mine, theirs in (
+        (made.expected.curves, again.expected.curves),
+        (made.expected.without_drop, again.expected.without_drop),
+        (made.expected.twins, again.expected.twins),
+    ):
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(mine[key], theirs[key]) for key in mine)
+    with pytest.raises(TypeError):
+        again.expected.curves["risk"] = made.run.epochs

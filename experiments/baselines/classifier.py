@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -22,16 +22,12 @@ def trained(runs: Sequence[LabelledRun]) -> Baseline:
     histories = np.stack([_history(r.run.observed("val_loss")[1]) for r in runs])
     labels = np.array([bool(r.of("overfitting")) for r in runs])
     forest = TimeSeriesForestClassifier(n_estimators=TREES, random_state=0).fit(histories[:, None], labels)
-    yes = list(forest.classes_).index(True)
-
-    def probability(history: np.ndarray) -> float:
-        return float(forest.predict_proba(history[None, None])[0, yes])
 
     return Baseline(
         name="Time Series Forest",
         phenomenon="overfitting",
         needs=("val_loss",),
-        function=partial(_classified, probability=probability),
+        function=partial(_classified, forest=forest),
         source="aeon 1.6, trained on our own simulated histories",
         published={"threshold": 0.5},
         grid=tuple({"threshold": t} for t in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)),
@@ -44,6 +40,8 @@ def _history(val: np.ndarray) -> np.ndarray:
     return (stretched - stretched.mean()) / max(float(stretched.std()), 1e-12)
 
 
-def _classified(val: np.ndarray, *, threshold: float, probability: Callable[[np.ndarray], float]) -> list[Claim]:
+def _classified(val: np.ndarray, *, threshold: float, forest: TimeSeriesForestClassifier) -> list[Claim]:
     """Overfits, with the lowest value as onset, since a classifier of whole histories knows none."""
-    return [(int(np.argmin(val)), len(val) - 1)] if probability(_history(val)) > threshold else []
+    yes = list(forest.classes_).index(True)
+    probability = float(forest.predict_proba(_history(val)[None, None])[0, yes])
+    return [(int(np.argmin(val)), len(val) - 1)] if probability > threshold else []
