@@ -120,12 +120,12 @@ def _flat_stretches(risk: np.ndarray, moved: np.ndarray, change: float, coming: 
     """
     found: list[tuple[int, int]] = []
     free = 0
-    for a in np.flatnonzero((moved < change) & coming[-len(moved) :]).tolist():
+    for a in ((moved < change) & coming[-len(moved) :]).nonzero()[0].tolist():
         if a < free:
             continue
         rest = risk[a:]
         within = np.maximum.accumulate(rest) - np.minimum.accumulate(rest) < change
-        b = a + int(np.flatnonzero(within & coming[a:])[-1])
+        b = a + int((within & coming[a:]).nonzero()[0][-1])
         if found and found[-1][1] == a - 1:
             a = found.pop()[0]  # it creeps: one plateau
         found.append((a, b))
@@ -159,7 +159,7 @@ def _spikes(expected: Expected, drops: list[int], swinging: Sequence[Event]) -> 
     width = expected.curves["noise_width"][0].astype(np.float64)
     out: list[Event] = []
     free = 0  # the first position that belongs to no spike yet
-    tops = np.flatnonzero((own[1:-1] > own[:-2]) & (own[1:-1] >= own[2:])) + 1
+    tops = ((own[1:-1] > own[:-2]) & (own[1:-1] >= own[2:])).nonzero()[0] + 1
     for top in tops.tolist():
         if top < free:
             continue

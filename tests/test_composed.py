@@ -266,6 +266,12 @@ def test_a_recipe_goes_to_columns_and_back():
     assert recipes_of(columns_of(specs)) == specs
 
 
+def test_what_is_drawn_is_a_recipe_that_can_be():
+    for i in range(2000):
+        spec = draw(np.random.default_rng([6, i]))
+        assert replace(spec) == spec  # which checks it
+
+
 def test_many_recipes_at_once_are_those_drawn_one_by_one():
     together = recipes_of(draws([np.random.default_rng([5, i]) for i in range(50)]))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from sim.composed.recipe import columns_of
-from sim.margin import MODEL, SEED_MARGIN, Margin, attribute, draw, observe, runs
+from sim.margin import MODEL, SEED_MARGIN, Margin, attribute, draw, draws, observe, runs
 from sim.margin.dynamics import NEVER, PARAMETERS, expected_loss, in_double, program, trajectories
 from sim.margin.twins import CAUSES, attribution, expected
 from sim.pattern import STRONG, pattern
@@ -231,3 +231,11 @@ def test_an_impossible_recipe_is_refused_by_field_and_value(field, value):
 
 def test_a_recipe_shows_what_differs_from_the_defaults():
     assert repr(Margin(gate=1.0)) == "Margin(gate=1.0)"
+
+
+def test_many_recipes_at_once_are_those_drawn_one_by_one_and_can_be():
+    together = draws([np.random.default_rng([5, i]) for i in range(500)])
+
+    assert together[:50] == [draw(np.random.default_rng([5, i])) for i in range(50)]
+    assert [replace(recipe) for recipe in together] == together  # which checks each
+    assert draws([]) == []

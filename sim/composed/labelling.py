@@ -169,7 +169,7 @@ def label(exact: Exact) -> Events:
     if rows.size:
         curves = {k: v[rows] for k, v in exact.curves.items()}
         found = _label(table, exact, rows, curves)
-        possible = _possible(curves, found, exact.drops[rows])
+        possible = _possible(curves, found, exact.drops[rows], exact.rates[rows])
         some = np.stack(list(possible.values()))
         more = {i: events for i, events in _plateaus(curves["risk"]).items() if events}
         for i in np.flatnonzero(some.any(0)).tolist():
@@ -459,7 +459,9 @@ def _train_above_val(table: _Table, rows: np.ndarray, c: Mapping[str, np.ndarray
     )
 
 
-def _possible(c: Mapping[str, np.ndarray], rises: _Rises, drops: np.ndarray) -> dict[str, np.ndarray]:
+def _possible(
+    c: Mapping[str, np.ndarray], rises: _Rises, drops: np.ndarray, rates: np.ndarray
+) -> dict[str, np.ndarray]:
     """In which runs each further phenomenon but a plateau could be, by a condition that it needs, grey ones too."""
     risk, level = c["risk"], c["train_loss_eval"]
     runs, n = risk.shape
@@ -497,12 +499,17 @@ def _possible(c: Mapping[str, np.ndarray], rises: _Rises, drops: np.ndarray) -> 
         & (left >= grey * further.UNDERFITTING * excess)
         & (risk[:, -1] - level[:, -1] < further.UNDERFITTING_GAP / grey * excess)
     )
-    # double descent: a material rise of which a quarter goes away
+    # double descent: a material rise of which a quarter goes away, and that at the same rate
     k = np.flatnonzero(rises.material)
     after = np.minimum.accumulate(risk[:, ::-1], 1)[:, ::-1]
-    fall = risk[rises.row[k], rises.b[k]] - after[rises.row[k], rises.b[k]]
+    enough = grey * further.SECOND_DESCENT * rises.prominence
+    k = k[risk[rises.row[k], rises.b[k]] - after[rises.row[k], rises.b[k]] >= enough[k]]
+    row, b = rises.row[k], rises.b[k]
+    changed = np.abs(rates[row] / rates[row, b][:, None] - 1) > further.SAME_RATE
+    changed[np.arange(n) < b[:, None]] = False
+    low = (risk[row, b][:, None] - risk[row] >= enough[k][:, None]) & (np.arange(n) > b[:, None])
     double = np.zeros(runs, bool)
-    double[rises.row[k[fall >= grey * further.SECOND_DESCENT * rises.prominence[k]]]] = True
+    double[row[(low & ~np.logical_or.accumulate(changed, 1)).any(1)]] = True
     # delayed generalisation
     fitted = c["train_accuracy"] >= further.FITTED
     accuracy = c["population_accuracy"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.recipe import BadRecipe, made
+from sim.recipe import BadRecipe
 from sim.schedules import Schedule
 
 __all__ = [
@@ -262,8 +262,13 @@ def columns_of(specs: Sequence[Any]) -> dict[str, np.ndarray]:
 
 
 def recipes_of(columns: Mapping[str, np.ndarray], recipe: type[Any] = Composed) -> list[Any]:
-    """The recipes in such columns: `columns_of` backwards, each checked."""
+    """The recipes in such columns, which are ones that can be: `columns_of` backwards, nothing is checked again."""
     names = tuple(f.name for f in fields(recipe))
     whole = {f.name for f in fields(recipe) if f.type == "int"}
     plain = [(columns[k].astype(int) if k in whole else columns[k].astype(float)).tolist() for k in names]
-    return [made(recipe, zip(names, row, strict=True)) for row in zip(*plain, strict=True)]
+    out = []
+    for row in zip(*plain, strict=True):
+        new = object.__new__(recipe)
+        new.__dict__.update(zip(names, row, strict=True))
+        out.append(new)
+    return out

@@ -7,7 +7,7 @@ being injected. `sim.margin.dynamics` has the equations, `sim.margin.twins` the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from detectors.vocabulary import Phenomenon, Run
 from sim.batch import Batch
 from sim.composed.columns import columns
 from sim.composed.noise import SERIES
-from sim.composed.recipe import columns_of
+from sim.composed.recipe import columns_of, recipes_of
 from sim.composed.runs import CURVES, WIDTHS, make, observed
 from sim.labelled import LabelledRun
 from sim.margin.dynamics import BLOCK, PARAMETERS
@@ -24,7 +24,7 @@ from sim.margin.rivals import with_causes
 from sim.margin.twins import attribution, expected
 from sim.model import Model, Tier
 
-__all__ = ["MODEL", "SEED_MARGIN", "Margin", "attribute", "draw", "observe", "runs"]
+__all__ = ["MODEL", "SEED_MARGIN", "Margin", "attribute", "draw", "draws", "observe", "runs"]
 
 #: The question's schedule and all four of its phenomena, strong and where the question has them; found by
 #: `experiments/margin.py`. Training loss lies above until epoch 65; from 68 on the loss rises and accuracy falls, by
@@ -61,16 +61,30 @@ def attribute(labelled: LabelledRun) -> list[dict[str, float]]:
 
 def draw(rng: np.random.Generator) -> Margin:
     """A recipe around `SEED_MARGIN`: each scalar times a log-normal factor of width 0.1, noise of any common kind."""
-    spread = np.exp(0.1 * rng.standard_normal(len(PARAMETERS)))
-    scalars = {name: float(getattr(SEED_MARGIN, name) * k) for name, k in zip(PARAMETERS, spread, strict=True)}
-    noise = {
-        "noise": float(np.exp(rng.uniform(np.log(0.002), np.log(0.05)))),
-        "rho": float(rng.uniform(0, 0.5)),
-        "noise_correlation": float(rng.uniform(0.1, 0.98)),
-        "noise_rate": float(rng.uniform(0.2, 1.0)),
-        "train_noise_ratio": float(np.exp(rng.uniform(np.log(0.05), 0))),
-    }
-    return Margin(**scalars, **noise)  # type: ignore[arg-type]
+    return draws([rng])[0]
+
+
+def draws(rngs: Sequence[np.random.Generator]) -> list[Margin]:
+    """The recipes that `draw` gives for each generator."""
+    normals = np.array([rng.standard_normal(len(PARAMETERS)) for rng in rngs]).reshape(len(rngs), len(PARAMETERS))
+    uniforms = np.array([rng.random(len(_NOISE)) for rng in rngs]).reshape(len(rngs), len(_NOISE))
+    columns = {f.name: np.full(len(rngs), getattr(SEED_MARGIN, f.name)) for f in fields(Margin)}
+    for name, z in zip(PARAMETERS, normals.T, strict=True):
+        columns[name] = getattr(SEED_MARGIN, name) * np.exp(0.1 * z)
+    for (name, (low, high)), u in zip(_NOISE.items(), uniforms.T, strict=True):
+        columns[name] = low + (high - low) * u
+    for name in ("noise", "train_noise_ratio"):
+        columns[name] = np.exp(columns[name])
+    return recipes_of(columns, Margin)
+
+
+_NOISE = {  # the least and the largest of each, of the logarithm for the first and the last
+    "noise": (np.log(0.002), np.log(0.05)),
+    "rho": (0.0, 0.5),
+    "noise_correlation": (0.1, 0.98),
+    "noise_rate": (0.2, 1.0),
+    "train_noise_ratio": (np.log(0.05), 0.0),
+}
 
 
 _KNOWN = (*CURVES, *WIDTHS)
@@ -93,6 +107,7 @@ MODEL = Model(
     tier=Tier.COMPOSED,
     recipe=Margin,
     draw=draw,
+    draws=draws,
     make=runs,
     columns=_columns,
     series=(*SERIES, "learning_rate"),
