@@ -103,10 +103,10 @@ def _package(
 
 _SPOT, _MEDIC, _PROOF = "trainspotter 0.2.6", "runmedic 0.1.1", "trainproof 0.22.0"
 BASELINES: tuple[Baseline, ...] = (
-    _package(_SPOT, "overfitting", spotter_overfitting),
-    _package(_SPOT, "spike", spotter_spikes, ("val_loss",)),
-    _package(_SPOT, "plateau", spotter_plateau),
-    _package(_SPOT, "blow_up", spotter_divergence, raw=True),
+    _package(_SPOT, "overfitting", spotter_overfitting, step=5),
+    _package(_SPOT, "spike", spotter_spikes, ("val_loss",), step=5),
+    _package(_SPOT, "plateau", spotter_plateau, step=5),
+    _package(_SPOT, "blow_up", spotter_divergence, raw=True, step=5),
     _package(_SPOT, "lr_drop", spotter_rate, ("learning_rate",)),
     _package(_MEDIC, "overfitting", medic_overfitting, grid=({"mild": False}, {"mild": True})),
     _package(_MEDIC, "train_above_val", medic_below),
