@@ -67,7 +67,7 @@ class Overfitting:
         for s in result.stretches:
             if s.height < self.smallest * abs(s.bottom_level):
                 continue
-            before, after, se = levels(train, s, WINDOW)
+            before, after, se = levels(train, s, WINDOW, steep=True)
             # where training is too noisy to tell, half as high a rise of its own is enough to leave it open
             if after - before > max(self.smallest * abs(before), min(2 * se, s.height / 2)):
                 shared += 1

@@ -5,11 +5,12 @@ The pieces are measured apart since a drop changes the noise, and tested togethe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from math import log, sqrt
+from math import log, pi, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -139,18 +140,22 @@ def _strength(values: np.ndarray, lo: int, d: int, hi: int) -> float:
     return max(moves, abs(log(jitter[1] / jitter[0])) / sqrt(LOG_WIDTH * (1 / len(left) + 1 / len(right))))
 
 
-def levels(values: np.ndarray, stretch: RisingStretch, window: int = LEVEL) -> tuple[float, float, float]:
+def levels(
+    values: np.ndarray, stretch: RisingStretch, window: int = LEVEL, *, steep: bool = False
+) -> tuple[float, float, float]:
     """(mean around the bottom, mean around the top, standard error of their difference) of another series.
 
-    `values` has the positions of the series that rises; up to `window` values are averaged at each end.
+    `values` has the positions of the series that rises; up to `window` values are averaged at each end. Of a series
+    that may be `steep` there the median is taken: where it falls fast and then slowly, the mean lies above its middle.
     """
     smooth = despike(values)
     (before, n), (after, m) = (
-        _level(smooth, at, min(window, stretch.scale), *around)
+        _level(smooth, at, min(window, stretch.scale), *around, np.median if steep else np.mean)
         for at, around in ((stretch.bottom, stretch.around_bottom), (stretch.top, stretch.around_top))
     )
     noise = noise_of(_within(values, stretch))
-    return before, after, float(np.hypot(noise.se_of_mean(n), noise.se_of_mean(m)))
+    se = float(np.hypot(noise.se_of_mean(n), noise.se_of_mean(m)))
+    return before, after, sqrt(pi / 2) * se if steep else se
 
 
 def levels_ahead(
@@ -172,11 +177,13 @@ def _within(values: np.ndarray, stretch: RisingStretch) -> np.ndarray:
     return within if len(within) >= SHORTEST else values
 
 
-def _level(values: np.ndarray, at: int, window: int, lo: int, hi: int) -> tuple[float, int]:
+def _level(
+    values: np.ndarray, at: int, window: int, lo: int, hi: int, of: Callable[[np.ndarray], Any] = np.mean
+) -> tuple[float, int]:
     """(mean of up to `window` values around position `at`, how many), not looking outside lo..hi."""
     start = max(lo, min(at - window // 2, hi - window))
     inside = values[start : min(start + window, hi)]
-    return float(inside.mean()), len(inside)
+    return float(of(inside)), len(inside)
 
 
 def _stretch(
@@ -186,8 +193,9 @@ def _stretch(
     scale, top = climb.scale, climb.top
     pieces = segments(len(values), cuts)
     here, there = (next(i for i, piece in enumerate(pieces) if at < piece[1]) for at in (climb.bottom, top))
-    bottom = max(start, pieces[here][0])
-    bottom += unimodal_bottom(values[bottom : top + 1])
+    while pieces[here][0] > start and _began_before(values, max(start, pieces[here - 1][0]), pieces[here][0], top):
+        here -= 1
+    bottom = _bottom(values, max(start, pieces[here][0]), top + 1)
     if bottom >= top:
         return None
     end = min(len(values), top + scale)
@@ -211,6 +219,24 @@ def _stretch(
         around_bottom=around_bottom,
         around_top=around_top,
     )
+
+
+def _bottom(values: np.ndarray, lo: int, hi: int) -> int:
+    """Position of the bottom of the fit that falls and then rises over lo..hi-1."""
+    return lo + unimodal_bottom(values[lo:hi])
+
+
+def _began_before(values: np.ndarray, lo: int, cut: int, top: int) -> bool:
+    """Whether a rise to `top` is also one from the piece lo..cut-1, by persistence: it is lower there, no top between.
+
+    The drop at `cut` is then a dip within the rise, if it is any fall.
+    """
+
+    def level(at: int, first: int, last: int) -> float:
+        return _level(values, at, LEVEL, first, last)[0]
+
+    before, after = _bottom(values, lo, cut), _bottom(values, cut, top + 1)
+    return level(before, lo, cut) <= level(after, cut, top + 1) and level(cut, lo, cut) <= level(top, cut, len(values))
 
 
 def _moved(s: RisingStretch, step: int, size: int) -> RisingStretch:

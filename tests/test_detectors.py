@@ -200,6 +200,30 @@ def test_a_rise_that_training_shares_is_not_overfitting(seed):
     assert "training loss rises with it" in verdict.reason
 
 
+def test_a_rise_that_goes_on_through_drops_is_dated_where_it_began():
+    drops = {"drop_1": 60, "drop_2": 82, "drop_3": 98, "noise_rate": 0.8, "noise_floor": 0.3}
+    spec = Composed(noise=0.02, overfit=0.3, overfit_at=62, overfit_span=100, **drops)
+    (event,) = compose_one(spec).of("overfitting")
+    verdicts = detect_many(Overfitting(), observe(spec, range(100, 112)))
+
+    away = [event.distance_to_band(verdict.findings[0].onset) for verdict in verdicts]
+
+    assert np.median(away) <= 1  # 99, where the last piece begins, is 33 epochs late
+
+
+@given(seeds)
+def test_training_that_falls_fast_behind_a_drop_and_then_gets_worse_is_not_overfitting(seed):
+    spec = Composed(overfit=0.2, overfit_at=68, overfit_span=60, drop_1=60, noise_floor=0.3, relax=3.0, noise=0.002)
+    run = observe(spec, [seed])[0]
+    since = np.clip(run.epochs - 60, 0, None)
+    falls = 0.15 + 0.6 * np.exp(-since / 2)  # 0.161 at 68, and 0.173 in the mean of the nine epochs around it
+    train = falls + 0.018 * np.clip((run.epochs - 68) / 48, 0, 1) + 0.0005 * (-1) ** run.epochs
+
+    verdict = Overfitting().detect(run.with_series(train_loss=train))
+
+    assert verdict.status == "absent"
+
+
 def test_the_shares_of_alpha_sum_to_it_with_one_share_for_those_that_rest_on_one_test():
     shares = {str(d.phenomenon): d.alpha for d in built_in(0.06)}  # type: ignore[attr-defined]
 
