@@ -17,6 +17,7 @@ import transfer_text
 from tables import read
 
 ROOT = Path(__file__).parents[1]
+QUIET = 0.05  # of the runs of a null family, at most, for a detector to be quiet
 FILES = (ROOT / "README.md", ROOT / "sim" / "exam" / "README.md", ROOT / "experiments" / "README.md")
 
 
@@ -63,12 +64,22 @@ def boxes() -> str:
 def real() -> str:
     """Agreement with labels made by eye on real logs."""
     body = [
-        [r["logs"], f"`{r['phenomenon']}`", f"{r['found']} of {r['labelled_yes']}",
+        [f"{r['repository']}, {r['logs']} logs", f"`{r['phenomenon']}`", f"{r['found']} of {r['labelled_yes']}",
          f"{r['false_alarms']} of {r['labelled_no']}", r["f1"],
          f"{r['onset_within_5']} of {r['onset_judged']}" if int(r["onset_judged"]) else ""]
         for r in rows("real_logs.csv")
+        if int(r["labelled_yes"]) + int(r["labelled_no"])
     ]  # fmt: skip
-    return table(["real logs", "phenomenon", "found", "false alarms", "F1", "onset within 5 epochs"], body)
+    return table(["repository", "phenomenon", "found", "false alarms", "F1", "onset within 5 epochs"], body)
+
+
+def disagreements() -> str:
+    """Where the detectors and the labels of real logs disagree, and what a look at it told."""
+    body = [
+        [r["log"], f"`{r['phenomenon']}`", r["eye"], r["detector"], r["said"]]
+        for r in rows("real_logs_disagreements.csv")
+    ]
+    return table(["log", "phenomenon", "the eye", "the detector", "looked at"], body)
 
 
 def realism() -> str:
@@ -91,6 +102,38 @@ def giveaways() -> str:
         best = [r for r in rows("realism_features.csv") if r["generator"] == name][:5]
         body += [[name, r["feature"], r["auc_alone"], r["simulated_median"], r["real_median"]] for r in best]
     return table(["runs of", "feature", "area under the curve alone", "median simulated", "median real"], body)
+
+
+def leaders() -> str:
+    """For each phenomenon the built-in detector beside the best of all others, by F1 and among those that are quiet."""
+    body = []
+    every = rows("leaderboard.csv")
+    for phenomenon in dict.fromkeys(r["phenomenon"] for r in every):
+        those = [r for r in every if r["phenomenon"] == phenomenon]
+        (ours,) = (r for r in those if r["detector"] == "curvesense")
+        dummies = [r for r in those if r["detector"].startswith("dummy")]
+        others = [r for r in those if r not in dummies and r is not ours]
+        quiet = [r for r in others if float(r["alarms"]) <= QUIET]
+        body.append(
+            [f"`{phenomenon}`", ours["events"], f"{_number(ours, 'f1'):.3f}", _named(others, "f1"),
+             _named(dummies, "f1"), f"{_number(ours, 'recall'):.3f}", f"{float(ours['alarms']):.2f}",
+             _named(quiet, "recall")]
+        )  # fmt: skip
+    head = ["phenomenon", "events", "F1 of ours", "best F1 of others", "of dummies", "recall of ours",
+            "alarms in its worst family", "best recall of others with at most 5 % alarms"]  # fmt: skip
+    return table(head, body)
+
+
+def _number(row: dict[str, str], key: str) -> float:
+    return float(row[key] or 0)
+
+
+def _named(among: list[dict[str, str]], key: str) -> str:
+    """The largest value of a column, by whom and at which setting."""
+    if not among:
+        return ""
+    best = max(among, key=lambda r: _number(r, key))
+    return f"{_number(best, key):.3f} ({best['detector']}, {best['setting'].partition(' {')[0]})"
 
 
 def drops() -> str:
@@ -291,7 +334,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "digits_effects": digits_effects,
     "digits_detectors": digits_detectors,
     "real": real,
+    "disagreements": disagreements,
     "drops": drops,
+    "leaders": leaders,
     "realism": realism,
     "giveaways": giveaways,
     "alarms": alarms,

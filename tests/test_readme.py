@@ -26,6 +26,13 @@ def test_every_table_is_that_of_its_result_file():
     assert [readme.filled(text) for text in texts] == texts
 
 
+def test_each_disagreement_with_an_eye_was_looked_at():
+    found = readme.rows("real_logs_disagreements.csv")
+
+    assert found
+    assert [row["log"] for row in found if row["said"] == "not looked at"] == []
+
+
 def test_the_reading_example_runs(tmp_path, monkeypatch, capsys):
     run = observe(Composed(overfit=0.4, overfit_at=80), [0])[0]
     with (tmp_path / "log.csv").open("w", newline="") as file:
