@@ -117,7 +117,8 @@ def diagnose_group(
     if not together.used:
         reason = "no run logs val_loss"
     elif len(together.used) < FEWEST:
-        few = "1 run logs" if len(together.used) == 1 else f"{len(together.used)} runs log"
+        some = "different run" if len(together.used) < sum("val_loss" in run for run in runs) else "run"
+        few = f"1 {some} logs" if len(together.used) == 1 else f"{len(together.used)} {some}s log"
         reason = f"{few} val_loss; {FEWEST} are needed, since the smallest p-value there can be is {least:.2g}"
     elif least > alpha:
         reason = f"the smallest p-value that {len(together.used)} runs can show is {least:.2g}, above alpha={alpha:g}"
@@ -158,10 +159,14 @@ class _Together:
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> _Together:
-        used = [run for run in runs if "val_loss" in run]
-        if not used:
+        told = [run for run in runs if "val_loss" in run]
+        if not told:
             return cls([], np.empty(0), np.empty((0, 0)), None, [])
-        logged = [run.observed("val_loss") for run in used]
+        curves = [run.observed("val_loss") for run in told]
+        first: dict[bytes, int] = {}  # a run that is logged twice is one run
+        for i, (e, v) in enumerate(curves):
+            first.setdefault(e.tobytes() + v.tobytes(), i)
+        used, logged = [told[i] for i in first.values()], [curves[i] for i in first.values()]
         epochs = logged[0][0]
         for other, _ in logged[1:]:
             epochs = np.intersect1d(epochs, other)
@@ -170,8 +175,11 @@ class _Together:
         n = len(epochs) // step
         values = values[:, : n * step].reshape(len(used), n, step).mean(-1)
         notes, drops = [], None
-        if len(used) < len(runs):
-            notes.append(f"{len(runs) - len(used)} of {len(runs)} runs have no val_loss and are left out")
+        if len(told) < len(runs):
+            notes.append(f"{len(runs) - len(told)} of {len(runs)} runs have no val_loss and are left out")
+        if (copies := len(told) - len(used)) > 0:
+            said = "1 run is left out, whose" if copies == 1 else f"{copies} runs are left out, whose"
+            notes.append(f"{said} val_loss is that of another one to the last digit: the same run, logged again")
         longest = max(len(e) for e, _ in logged)
         if len(epochs) < longest:
             notes.append(f"the runs have {len(epochs)} epochs in common, the longest has {longest}")

@@ -178,11 +178,23 @@ def test_runs_of_other_lengths_are_read_as_far_as_all_go(small):
     assert group["overfitting"].status == "found"
 
 
+def test_a_run_that_is_logged_twice_counts_once(small):
+    alone, twice = diagnose_group(small), diagnose_group([*small, *small[:2]])
+
+    assert twice.notes == (
+        "2 runs are left out, whose val_loss is that of another one to the last digit: the same run, logged again",
+    )
+    assert twice.verdicts == alone.verdicts
+    assert diagnose_group(small[:1] * 7)["overfitting"].reason.startswith("1 different run logs val_loss; 6 are needed")
+
+
 def test_other_drops_are_noted(small):
     rates = np.repeat([0.1, 0.01], 100)
     other = small[0].with_series(learning_rate=rates)
 
-    assert any("do not drop their rates at the same epochs" in note for note in diagnose_group([other, *small]).notes)
+    assert any(
+        "do not drop their rates at the same epochs" in note for note in diagnose_group([other, *small[1:]]).notes
+    )
 
 
 @pytest.mark.parametrize(("settings_", "said"), [({"alpha": 0}, "alpha=0"), ({"level": 1.5}, "level=1.5")])
