@@ -114,6 +114,11 @@ def _persistent(
     return every[0][order], every[1][order], every[2][order]
 
 
+_SINGLY = 10  # the first place, in the order of a run's events, of those that are labelled one by one
+_MANY = 10**6  # more than a run can have of them
+_BEHIND = (Phenomenon.DOUBLE_DESCENT, Phenomenon.DELAYED_GENERALIZATION)  # of those the ones behind underfitting
+
+
 @dataclass(frozen=True, eq=False)
 class _Rises:
     """Rises that are not negligible."""
@@ -169,6 +174,7 @@ def label(exact: Exact) -> Events:
     if rows.size:
         curves = {k: v[rows] for k, v in exact.curves.items()}
         found = _label(table, exact, rows, curves)
+        _underfitting(table, rows, curves)
         possible = _possible(curves, found, exact.drops[rows], exact.rates[rows])
         some = np.stack(list(possible.values()))
         more = {i: events for i, events in _plateaus(curves["risk"]).items() if events}
@@ -197,15 +203,33 @@ def _plateaus(risk: np.ndarray) -> dict[int, list[Event]]:
     return {int(i): further.plateaus_of(epochs, risk[i], moved[i], coming[i]) for i in some}
 
 
+def _underfitting(table: _Table, rows: np.ndarray, c: Mapping[str, np.ndarray]) -> None:
+    risk, level, reference = c["risk"], c["train_loss_eval"], c["reference"][:, 0]
+    excess, left, gap = level[:, 0] - reference, level[:, -1] - reference, risk[:, -1] - level[:, -1]
+
+    def holds(share: float, most: float) -> np.ndarray:
+        there: np.ndarray = (excess > 0) & (left >= share * excess) & (gap < most * excess)
+        return there
+
+    grey, most = further.GREY, further.UNDERFITTING_GAP
+    k = np.flatnonzero(holds(grey * further.UNDERFITTING, most / grey))
+    table.add(
+        _SINGLY + _MANY,
+        Phenomenon.UNDERFITTING,
+        rows[k],
+        np.zeros(len(k)),
+        [("left", left[k] / excess[k]), ("gap", gap[k] / excess[k]), ("reference", reference[k])],
+        material=holds(further.UNDERFITTING, most)[k],
+    )
+
+
 def _few(exact: Exact, curves: Mapping[str, np.ndarray], rows: np.ndarray, i: int) -> Expected:
     """The expectations of one run that the further phenomena are labelled from."""
     names = ("risk", "train_loss_eval", "noise_width", "train_accuracy", "population_accuracy")
-    reference = float(curves["reference"][i, 0])
     return Expected(
         epochs=np.arange(1.0, curves["risk"].shape[1] + 1),
         learning_rate=exact.rates[rows[i]],
         curves={name: curves[name][i : i + 1] for name in names},
-        reference=None if np.isnan(reference) else reference,
     )
 
 
@@ -462,7 +486,10 @@ def _train_above_val(table: _Table, rows: np.ndarray, c: Mapping[str, np.ndarray
 def _possible(
     c: Mapping[str, np.ndarray], rises: _Rises, drops: np.ndarray, rates: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """In which runs each further phenomenon but a plateau could be, by a condition that it needs, grey ones too."""
+    """In which runs each further phenomenon that is told of one run could be, by a condition that it needs.
+
+    Grey ones too; plateaus and underfitting are told of all runs together.
+    """
     risk, level = c["risk"], c["train_loss_eval"]
     runs, n = risk.shape
     grey = further.GREY
@@ -491,14 +518,6 @@ def _possible(
     swinging = (most >= further.SWINGS // 2) & (steps.sum(1) >= further.SWINGS // 2 * swing)
     # blow-up
     blown = (level[:, -1] >= level[:, 0]) & (level[:, 1:] > level[:, :1]).any(1)
-    # underfitting
-    reference = c["reference"][:, 0]
-    excess, left = level[:, 0] - reference, level[:, -1] - reference
-    under = (
-        (excess > 0)
-        & (left >= grey * further.UNDERFITTING * excess)
-        & (risk[:, -1] - level[:, -1] < further.UNDERFITTING_GAP / grey * excess)
-    )
     # double descent: a material rise of which a quarter goes away, and that at the same rate
     k = np.flatnonzero(rises.material)
     after = np.minimum.accumulate(risk[:, ::-1], 1)[:, ::-1]
@@ -521,7 +540,6 @@ def _possible(
         Phenomenon.SPIKE: spike,
         Phenomenon.BLOW_UP: blown,
         Phenomenon.OSCILLATION: swinging | (double & (most >= further.SWINGS // 2)),
-        Phenomenon.UNDERFITTING: under,
         Phenomenon.DOUBLE_DESCENT: double,
         Phenomenon.DELAYED_GENERALIZATION: delayed,
     }
@@ -540,7 +558,8 @@ def _events(table: _Table, runs: int, singly: Mapping[int, Sequence[Event]]) -> 
     alike: dict[tuple[str, ...], list[tuple[int, int, Event]]] = {}  # a phenomenon with the same effects
     for row, events in singly.items():
         for k, e in enumerate(events):
-            alike.setdefault((str(e.phenomenon), *e.effect), []).append((row, 10 + k, e))
+            turn = _SINGLY + k + (_MANY if e.phenomenon in _BEHIND else 0)
+            alike.setdefault((str(e.phenomenon), *e.effect), []).append((row, turn, e))
     for (phenomenon, *effects_), some in alike.items():
         bands = np.array([e.band or (e.onset, e.onset) for _, _, e in some]) - 1.0
         table.add(
