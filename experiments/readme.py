@@ -41,6 +41,7 @@ def detectors() -> str:
         [f"`{r['phenomenon']}`", r["events"], r["recall"], r["precision"], r["f1"], r["median_distance"],
          r["interval_covers"], f"{r['false_alarms']} of {r['healthy_null_runs']}"]
         for r in rows("seed_figure_detectors.csv")
+        if int(r["events"])
     ]  # fmt: skip
     return table(head, body)
 

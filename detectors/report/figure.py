@@ -69,7 +69,7 @@ def figure(diagnosis: Diagnosis, truth: Sequence[Event] | None = None) -> Any:
     rows = [
         p
         for p in (*COLOURS, *_others(diagnosis))
-        if _found(diagnosis, p) or any(e.phenomenon == p for e in truth or ())
+        if _found(diagnosis, p) or any(e.phenomenon == p and e.material for e in truth or ())
     ]
     panels = ["loss", *(["accuracy"] if accuracies else []), "timeline"]
     heights = [
