@@ -44,6 +44,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "flat": {"initial": 0.6, "decay": 0.5, "train_decay": 0.5},
     "decay": {"decay": 8.0, "train_decay": 6.0},
     "slow decay": {"decay": 40.0, "train_decay": 30.0},
+    "flat, training on a par": {"initial": 0.6, "decay": 0.5, "train_decay": 0.5, "train_bayes": 0.5},
 }
 
 
