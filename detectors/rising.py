@@ -180,7 +180,7 @@ def _within(values: np.ndarray, stretch: RisingStretch) -> np.ndarray:
 def _level(
     values: np.ndarray, at: int, window: int, lo: int, hi: int, of: Callable[[np.ndarray], Any] = np.mean
 ) -> tuple[float, int]:
-    """(mean of up to `window` values around position `at`, how many), not looking outside lo..hi."""
+    """(mean, or what `of` takes, of up to `window` values around position `at`, how many), not outside lo..hi."""
     start = max(lo, min(at - window // 2, hi - window))
     inside = values[start : min(start + window, hi)]
     return float(of(inside)), len(inside)
