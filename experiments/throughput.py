@@ -32,7 +32,7 @@ from tables import read, write
 from detectors.vocabulary import Phenomenon
 
 ROOT = Path(__file__).parents[1]
-TURNS = 5
+TURNS = 10
 LONG = 300_000  # runs of the long data set
 DETECTED = 256  # runs that detectors are asked about in a turn, ...
 CHANGED = 8  # ... and those of them whose change points are looked for
