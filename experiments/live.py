@@ -2,7 +2,7 @@
 
 Writes `experiments/results/live.csv`: on runs of flat families of 200 epochs that have nothing to find, the share with
 any finding of overfitting at the end (one look, alpha = 0.05 over all detectors) and with one told at any time (a look
-after each update); and milliseconds an update over 200 and over a long run. A few minutes on two cores.
+after each update); and milliseconds an update over 200 and over a long run. An hour or more on one core.
 """
 
 from __future__ import annotations
