@@ -162,11 +162,11 @@ class _Together:
         told = [run for run in runs if "val_loss" in run]
         if not told:
             return cls([], np.empty(0), np.empty((0, 0)), None, [])
-        curves = [run.observed("val_loss") for run in told]
-        first: dict[bytes, int] = {}  # a run that is logged twice is one run
-        for i, (e, v) in enumerate(curves):
-            first.setdefault(e.tobytes() + v.tobytes(), i)
-        used, logged = [told[i] for i in first.values()], [curves[i] for i in first.values()]
+        distinct: dict[bytes, Run] = {}  # a run that is logged twice is one run
+        for run in told:
+            distinct.setdefault(b"".join(part.tobytes() for part in run.observed("val_loss")), run)
+        used = list(distinct.values())
+        logged = [run.observed("val_loss") for run in used]
         epochs = logged[0][0]
         for other, _ in logged[1:]:
             epochs = np.intersect1d(epochs, other)

@@ -193,9 +193,12 @@ def _stretch(
     scale, top = climb.scale, climb.top
     pieces = segments(len(values), cuts)
     here, there = (next(i for i, piece in enumerate(pieces) if at < piece[1]) for at in (climb.bottom, top))
-    while pieces[here][0] > start and _began_before(values, max(start, pieces[here - 1][0]), pieces[here][0], top):
-        here -= 1
     bottom = _bottom(values, max(start, pieces[here][0]), top + 1)
+    while (cut := pieces[here][0]) > start and _began_before(
+        values, lo := max(start, pieces[here - 1][0]), cut, bottom, top
+    ):
+        here -= 1
+        bottom = _bottom(values, lo, top + 1)
     if bottom >= top:
         return None
     end = min(len(values), top + scale)
@@ -226,17 +229,17 @@ def _bottom(values: np.ndarray, lo: int, hi: int) -> int:
     return lo + unimodal_bottom(values[lo:hi])
 
 
-def _began_before(values: np.ndarray, lo: int, cut: int, top: int) -> bool:
-    """Whether a rise to `top` is also one from the piece lo..cut-1, by persistence: it is lower there, no top between.
+def _began_before(values: np.ndarray, lo: int, cut: int, bottom: int, top: int) -> bool:
+    """Whether a rise from `bottom` to `top` is one from the piece lo..cut-1: it is lower there, and no top between.
 
-    The drop at `cut` is then a dip within the rise, if it is any fall.
+    By persistence (`detectors.shapes`) the drop at `cut` is then a dip within the rise, if it is any fall.
     """
 
     def level(at: int, first: int, last: int) -> float:
         return _level(values, at, LEVEL, first, last)[0]
 
-    before, after = _bottom(values, lo, cut), _bottom(values, cut, top + 1)
-    return level(before, lo, cut) <= level(after, cut, top + 1) and level(cut, lo, cut) <= level(top, cut, len(values))
+    lower = level(_bottom(values, lo, cut), lo, cut) <= level(bottom, cut, top + 1)
+    return lower and level(cut, lo, cut) <= level(top, cut, len(values))
 
 
 def _moved(s: RisingStretch, step: int, size: int) -> RisingStretch:

@@ -28,8 +28,7 @@ __all__ = [
     "Verdict",
     "absent",
     "found",
-    "made_again",
-    "plain_fields",
+    "reduced",
     "undetermined",
 ]
 
@@ -100,7 +99,7 @@ class Run:
         object.__setattr__(self, "notes", tuple(self.notes))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return made_again, (type(self), plain_fields(self))
+        return reduced(self)
 
     def __len__(self) -> int:
         return int(self.epochs.size)
@@ -202,7 +201,7 @@ class Event:
         object.__setattr__(self, "effect", MappingProxyType({k: float(v) for k, v in self.effect.items()}))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return made_again, (type(self), plain_fields(self))
+        return reduced(self)
 
     def distance_to_band(self, epoch: float) -> float:
         """How far, in epochs, a claimed onset lies from the band; 0 inside it."""
@@ -248,7 +247,7 @@ class Finding:
         object.__setattr__(self, "evidence", MappingProxyType(dict(self.evidence)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return made_again, (type(self), plain_fields(self))
+        return reduced(self)
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
@@ -329,14 +328,14 @@ def _frozen(values: object, what: str) -> np.ndarray:
     return array
 
 
-def plain_fields(value: Any) -> dict[str, Any]:
-    """The fields of a value as they travel to another process: a read-only mapping cannot."""
+def reduced(value: Any) -> tuple[Any, ...]:
+    """What pickle needs of a frozen dataclass: its fields, but dicts for read-only mappings, which cannot travel."""
     held = {f.name: getattr(value, f.name) for f in fields(value)}
-    return {name: dict(part) if isinstance(part, MappingProxyType) else part for name, part in held.items()}
+    plain = {name: dict(part) if isinstance(part, MappingProxyType) else part for name, part in held.items()}
+    return _made_again, (type(value), plain)
 
 
-def made_again(kind: Any, held: Mapping[str, Any]) -> Any:
-    """The value of these fields, in the other process."""
+def _made_again(kind: Any, held: Mapping[str, Any]) -> Any:
     return kind(**held)
 
 

@@ -19,6 +19,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def main() -> int:
     labels = labels_of(folder)
     kept = judging(labels)
     diagnoses = {row["name"]: diagnose(read(folder / "curves" / f"{row['name']}.csv")[0]) for row in labels}
-    repositories = {f"{row['repo']}": [r for r in labels if r["repo"] == row["repo"]] for row in labels}
+    repositories = {row["repo"]: [r for r in labels if r["repo"] == row["repo"]] for row in labels}
     rows = [
         {"repository": name, **agreement(phenomenon, some, diagnoses)}
         for name, some in {"all but the fitted": kept, "all": labels, **repositories}.items()
@@ -128,8 +129,9 @@ def main() -> int:
     ]
     print(*rows, sep="\n")
     write("real_logs.csv", rows)
-    write("real_logs_lr_drop.csv", drops(labels, diagnoses))
-    differing = [line for row in labels for line in disagreements(row, diagnoses[row["name"]])]
+    asked = {r["name"]: Drops.asked(r, diagnoses[r["name"]].run) for r in labels if not UNSCHEDULED.match(r["name"])}
+    write("real_logs_lr_drop.csv", drops(labels, asked))
+    differing = [line for r in labels for line in disagreements(r, diagnoses[r["name"]], asked.get(r["name"]))]
     write("real_logs_disagreements.csv", differing)
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
@@ -138,7 +140,30 @@ def main() -> int:
     return 0
 
 
-def disagreements(row: Mapping[str, str], diagnosis: Diagnosis) -> list[dict[str, object]]:
+@dataclass(frozen=True)
+class Drops:
+    """The scheduled drops of one log, those that a series shows, and what is found without the logged rate."""
+
+    true: list[int]
+    visible: list[int]
+    found: list[int]
+    false: list[float]
+
+    @classmethod
+    def asked(cls, row: Mapping[str, str], run: Run) -> Drops:
+        """Ask the detector about a log whose falls of the rate were scheduled."""
+        true = [int(epoch) for epoch in row["lr_drop_epochs"].split(";") if epoch]
+        said = [f.onset for f in CATALOGUE["lr_drop"]().detect(run.without("learning_rate"))]
+        false = [s for s in said if all(abs(s - d) > SOON for d in true)]
+        return cls(
+            true=true,
+            visible=[d for d in true if widths(run, d) >= VISIBLE],
+            found=[d for d in true if any(abs(s - d) <= SOON for s in said)],
+            false=[s for s in false if s not in MIXUP_OFF] if "mixup" in row["name"] else false,
+        )
+
+
+def disagreements(row: Mapping[str, str], diagnosis: Diagnosis, drops: Drops | None) -> list[dict[str, object]]:
     """Where the detectors and the label of one log disagree, and what a look at it told."""
     out = []
 
@@ -154,7 +179,7 @@ def disagreements(row: Mapping[str, str], diagnosis: Diagnosis) -> list[dict[str
     for finding in diagnosis["overfitting"].findings[:1]:
         if (onset := labelled_onset(row)) is not None and abs(finding.onset - onset) > WITHIN:
             differs("overfitting", f"from {onset:g}", f"from {finding.onset:g}")
-    for drop in sorted(set(visible_drops(row, diagnosis.run)) - set(found_drops(row, diagnosis.run)[0])):
+    for drop in sorted(set(drops.visible) - set(drops.found)) if drops else ():
         differs("lr_drop", f"at {drop}", "absent there")
     return out
 
@@ -163,25 +188,6 @@ def labelled_onset(row: Mapping[str, str]) -> float | None:
     """The epoch from which the eye, sure of itself, saw overfitting."""
     sure = row["eye_overfit"] == "yes" and row["eye_confidence"] == "high"
     return float(row["eye_overfit_onset_epoch"]) if sure else None
-
-
-def true_drops(row: Mapping[str, str]) -> list[int]:
-    """The drops of the rate of one log that somebody scheduled."""
-    return [] if UNSCHEDULED.match(row["name"]) else [int(epoch) for epoch in row["lr_drop_epochs"].split(";") if epoch]
-
-
-def visible_drops(row: Mapping[str, str], run: Run) -> list[int]:
-    """Those of them that a series shows."""
-    return [d for d in true_drops(row) if widths(run, d) >= VISIBLE]
-
-
-def found_drops(row: Mapping[str, str], run: Run) -> tuple[list[int], list[float]]:
-    """(those of them that are found without the logged rate, epochs that are called a drop and are none)."""
-    true = true_drops(row)
-    said = [f.onset for f in CATALOGUE["lr_drop"]().detect(run.without("learning_rate"))]
-    found = [d for d in true if any(abs(s - d) <= SOON for s in said)]
-    false = [s for s in said if all(abs(s - d) > SOON for d in true)]
-    return found, [s for s in false if s not in MIXUP_OFF] if "mixup" in row["name"] else false
 
 
 def agreement(phenomenon: str, labels: list[dict[str, str]], diagnoses: Mapping[str, Diagnosis]) -> dict[str, object]:
@@ -214,15 +220,14 @@ def agreement(phenomenon: str, labels: list[dict[str, str]], diagnoses: Mapping[
     }
 
 
-def drops(labels: list[dict[str, str]], diagnoses: Mapping[str, Diagnosis]) -> list[dict[str, object]]:
+def drops(labels: list[dict[str, str]], asked: Mapping[str, Drops]) -> list[dict[str, object]]:
     """Drops found without the logged rate, per repository and over all."""
     by: dict[str, np.ndarray] = {}
     for row in labels:
-        if UNSCHEDULED.match(row["name"]):
+        if (of := asked.get(row["name"])) is None:
             continue
-        run = diagnoses[row["name"]].run
-        true, visible, (found, false) = true_drops(row), visible_drops(row, run), found_drops(row, run)
-        counts = np.array([1, len(true), len(found), len(visible), len(set(visible) & set(found)), len(false)])
+        seen = set(of.visible) & set(of.found)
+        counts = np.array([1, *map(len, (of.true, of.found, of.visible, seen, of.false))])
         judging = [] if row["repo"] in FITTED else ["all but the fitted"]
         for key in (row["repo"], *judging, "all"):
             by[key] = by.get(key, 0) + counts

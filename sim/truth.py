@@ -19,7 +19,7 @@ import numpy as np
 
 from detectors.segments import drop_positions, segments
 from detectors.shapes import Rise, rises
-from detectors.vocabulary import Event, Phenomenon, made_again, plain_fields
+from detectors.vocabulary import Event, Phenomenon, reduced
 from sim.further import further_events
 
 __all__ = ["Expected", "RiskRise", "events", "is_null", "risk_rises", "standard_error"]
@@ -80,7 +80,7 @@ class Expected:
         object.__setattr__(self, "twins", MappingProxyType(dict(self.twins)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return made_again, (type(self), plain_fields(self))
+        return reduced(self)
 
     def mean(self, key: str) -> np.ndarray:
         """The expectation, shape (n,)."""
